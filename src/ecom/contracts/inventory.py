@@ -1,9 +1,10 @@
 """Events that the inventory service writes."""
 
-from datetime import datetime
 from typing import ClassVar
 
 from dovecote.events import Event
+
+from ecom.contracts import Instant
 
 OUT_OF_STOCK = "OUT_OF_STOCK"
 """Reason of a reservation that never was: at least one line could not be held."""
@@ -18,7 +19,7 @@ class InventoryReserved(Event, frozen=True):
     EVENT: ClassVar[str] = "inventory.reserved.v1"
 
     order_id: str
-    emitted_at: datetime
+    emitted_at: Instant
 
 
 class InventoryReservationFailed(Event, frozen=True):
@@ -27,5 +28,5 @@ class InventoryReservationFailed(Event, frozen=True):
     EVENT: ClassVar[str] = "inventory.reservation.failed.v1"
 
     order_id: str
-    emitted_at: datetime
+    emitted_at: Instant
     reason: str | None = None

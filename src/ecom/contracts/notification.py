@@ -1,10 +1,11 @@
 """Events that the notification service writes, for operators."""
 
-from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
 from dovecote.events import Event
+
+from ecom.contracts import Instant
 
 NOTIFICATION_DEAD_LETTER = "NOTIFICATION_DEAD_LETTER"
 """alertType of a notification that was given up."""
@@ -21,7 +22,7 @@ class NotificationAlert(Event, frozen=True):
     event_type: str
     reason: str | None
     retries: int
-    created_at: datetime
+    created_at: Instant
 
 
 class NotificationDlq(Event, frozen=True):

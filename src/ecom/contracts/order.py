@@ -1,11 +1,12 @@
 """Events that the order service writes."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
 from dovecote.events import Event
+
+from ecom.contracts import Instant
 
 
 class OrderLine(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -27,7 +28,7 @@ class OrderCreated(Event, frozen=True):
     currency: str
     status: str
     items: tuple[OrderLine, ...]
-    created_at: datetime
+    created_at: Instant
     total_amount: Decimal | None = None
     email: str | None = None
     payment_method: str | None = None
@@ -40,7 +41,7 @@ class OrderConfirmed(Event, frozen=True):
 
     order_id: str
     user_id: int
-    confirmed_at: datetime
+    confirmed_at: Instant
 
 
 class OrderCancelled(Event, frozen=True):
@@ -51,7 +52,7 @@ class OrderCancelled(Event, frozen=True):
     order_id: str
     user_id: int
     reason: str
-    cancelled_at: datetime
+    cancelled_at: Instant
 
 
 class OrderTimedOut(Event, frozen=True):
@@ -62,4 +63,4 @@ class OrderTimedOut(Event, frozen=True):
     order_id: str
     user_id: int
     status: str
-    timed_out_at: datetime
+    timed_out_at: Instant

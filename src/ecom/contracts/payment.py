@@ -1,10 +1,11 @@
 """Events that the payment service writes."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
 
 from dovecote.events import Event
+
+from ecom.contracts import Instant
 
 CAPTURE_DECLINED = "CAPTURE_DECLINED"
 """Reason of a payment.failed.v1 that follows the order's payment.authorized.v1: the held amount could not be taken."""
@@ -19,7 +20,7 @@ class PaymentAuthorized(Event, frozen=True):
     payment_id: str
     provider_payment_id: str
     status: Literal["AUTHORIZED"]
-    occurred_at: datetime
+    occurred_at: Instant
     reason: str | None = None
     user_id: int | None = None
     amount: Decimal | None = None
@@ -35,7 +36,7 @@ class PaymentFailed(Event, frozen=True):
     payment_id: str
     provider_payment_id: str
     status: Literal["FAILED"]
-    occurred_at: datetime
+    occurred_at: Instant
     reason: str | None = None
     user_id: int | None = None
 
@@ -49,7 +50,7 @@ class PaymentCaptured(Event, frozen=True):
     payment_id: str
     amount: Decimal
     currency: str
-    occurred_at: datetime
+    occurred_at: Instant
     reason: str | None = None
 
 
@@ -62,5 +63,5 @@ class PaymentRefunded(Event, frozen=True):
     payment_id: str
     amount: Decimal
     currency: str
-    occurred_at: datetime
+    occurred_at: Instant
     reason: str | None = None

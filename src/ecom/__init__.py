@@ -1,0 +1,1 @@
+"""A shop of services that meet only in their events; built on dovecote."""
