@@ -75,7 +75,7 @@ async def yes() -> bool:
 
 def over(app: Litestar) -> httpx.AsyncClient:
     """A client of the application in this process."""
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://shop")
 
 

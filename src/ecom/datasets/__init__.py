@@ -1,0 +1,1 @@
+"""Readers of real data that the shop is fed with."""
