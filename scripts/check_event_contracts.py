@@ -1,4 +1,4 @@
-"""Checks registry, schemas, Structs and services against each other; writes build-artifacts/event-contracts-report.*."""
+"""Checks registry, schemas, Structs and services against each other; reports go to build-artifacts/."""
 
 import sys
 from pathlib import Path

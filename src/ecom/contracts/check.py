@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import jsonschema_rs
-from dovecote.events import Event
 
 import ecom
+from dovecote.events import Event
 from ecom.contracts import CONTRACTS
 from ecom.contracts.shape import reader_asks_too_much, writer_differs
 
@@ -83,9 +83,7 @@ def check(folder: Path = CONTRACTS, code: Code | None = None) -> Verdict:
         for file, service, name in code.borrowed
     ]
     listeners = {
-        name: tuple(
-            sorted(service for service, heard in code.readers.items() if name in {s.EVENT for s in heard})
-        )
+        name: tuple(sorted(service for service, heard in code.readers.items() if name in {s.EVENT for s in heard}))
         for name in events
     }
     return Verdict(events, tuple(problems), listeners)
@@ -96,18 +94,18 @@ def read_code() -> Code:
 
     Services are found by folder and imported by name: contracts must not depend on services (import contract).
     """
-    writers = {
+    written = {
         f"{module.name}-service": _structs(importlib.import_module(f"ecom.contracts.{module.name}"))
         for module in pkgutil.iter_modules([str(Path(__file__).parent)])
-        if module.name not in ("check", "report", "shape")
     }
+    writers = {service: structs for service, structs in written.items() if structs}
     readers: dict[str, tuple[type[Event], ...]] = {}
     borrowed: list[tuple[str, str, str]] = []
     for root in map(Path, ecom.__path__):
         for handlers in sorted(root.glob("*/handlers.py")):
             service = handlers.parent.name
             module = importlib.import_module(f"ecom.{service}.handlers")
-            readers[f"{service}-service"] = tuple(module.handlers.structs())
+            readers[f"{service}-service"] = tuple(route.struct for route in module.handlers.routes.values())
             borrowed += _borrowed(handlers.parent, service)
     return Code(writers, readers, tuple(borrowed))
 
@@ -142,11 +140,7 @@ def _registry(folder: Path) -> tuple[dict[str, Any], list[Problem]]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         return {}, [Problem(REGISTRY, f"it cannot be read ({error})", "restore it as JSON")]
-    if (
-        not isinstance(document, dict)
-        or document.get("version") != "1"
-        or not isinstance(document.get("events"), dict)
-    ):
+    if not isinstance(document, dict) or document.get("version") != "1" or not isinstance(document.get("events"), dict):
         wrong = 'it is not {"version": "1", "events": {…}}'
         return {}, [Problem(REGISTRY, wrong, "give it these two keys, as the wire contract says")]
     return dict(document["events"]), []
@@ -167,20 +161,14 @@ def _entry(name: str, entry: Any) -> Iterator[Problem]:
         wrong = f"{name} says schema_version {entry['schema_version']!r}"
         yield Problem(REGISTRY, wrong, f"write v{match.group(1)}, the last part of the name")
     if entry["schema_file"] != f"schemas/{name}.json":
-        yield Problem(
-            REGISTRY, f"{name} names schema_file {entry['schema_file']!r}", f"write schemas/{name}.json"
-        )
+        yield Problem(REGISTRY, f"{name} names schema_file {entry['schema_file']!r}", f"write schemas/{name}.json")
     consumers = entry["consumers"] if isinstance(entry["consumers"], list) else [entry["consumers"]]
     for service in (entry["producer"], *consumers):
         if not isinstance(service, str) or not _SERVICE.fullmatch(service):
-            yield Problem(
-                REGISTRY, f"{name} names a service {service!r}", "write a name such as order-service"
-            )
+            yield Problem(REGISTRY, f"{name} names a service {service!r}", "write a name such as order-service")
 
 
-def _schema(
-    folder: Path, name: str, entry: Mapping[str, Any]
-) -> tuple[Mapping[str, Any] | None, list[Problem]]:
+def _schema(folder: Path, name: str, entry: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, list[Problem]]:
     file = entry["schema_file"]
     try:
         schema = json.loads((folder / file).read_text(encoding="utf-8"))
@@ -238,9 +226,7 @@ def _writers(
                 yield Problem(file, wrong, "move the Struct to its producer's module or correct the registry")
             if name in schemas:
                 for difference in writer_differs(struct, schemas[name]):
-                    yield Problem(
-                        file, f"{struct.__name__}: {difference}", f"make it agree with schemas/{name}.json"
-                    )
+                    yield Problem(file, f"{struct.__name__}: {difference}", f"make it agree with schemas/{name}.json")
     for name in sorted(events.keys() - written):
         file = f"src/ecom/contracts/{events[name]['producer'].removesuffix('-service')}.py"
         yield Problem(file, f"{name} is registered and has no Struct", "add the Struct or take the event out")
@@ -256,11 +242,7 @@ def _readers(
             if name not in registered:
                 yield Problem(file, f"it handles {name!r}, which is not registered", f"add it to {REGISTRY}")
             elif name in events and service not in events[name]["consumers"]:
-                yield Problem(
-                    REGISTRY, f"{service} handles {name} and is not among its consumers", "add it there"
-                )
+                yield Problem(REGISTRY, f"{service} handles {name} and is not among its consumers", "add it there")
             if name in schemas:
                 for demand in reader_asks_too_much(struct, schemas[name]):
-                    yield Problem(
-                        file, f"{struct.__name__}: {demand}", "give the field a default, or promise it"
-                    )
+                    yield Problem(file, f"{struct.__name__}: {demand}", "give the field a default, or promise it")

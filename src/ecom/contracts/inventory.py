@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from dovecote.events import Event
-
 from ecom.contracts import Instant
 
 OUT_OF_STOCK = "OUT_OF_STOCK"

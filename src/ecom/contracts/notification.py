@@ -4,7 +4,6 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from dovecote.events import Event
-
 from ecom.contracts import Instant
 
 NOTIFICATION_DEAD_LETTER = "NOTIFICATION_DEAD_LETTER"

@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
-from dovecote.events import Event
 
+from dovecote.events import Event
 from ecom.contracts import Instant
 
 

@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import ClassVar, Literal
 
 from dovecote.events import Event
-
 from ecom.contracts import Instant
 
 CAPTURE_DECLINED = "CAPTURE_DECLINED"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
+
 from dovecote.events import Event
 
 Node = Mapping[str, Any]
