@@ -1,0 +1,82 @@
+"""Event contracts: the registry and its JSON Schemas, checked before an event may leave."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from dovecote.errors import ContractError
+from dovecote.events import Event
+
+EVENT_NAME = re.compile(r"[a-z]+(?:\.[a-z-]+)+\.v(\d+)")
+REGISTRY_FILE = "event-contracts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One registered event: who says it, who hears it, and the schema of its payload."""
+
+    type: str
+    schema_version: str
+    producer: str
+    consumers: tuple[str, ...]
+    schema: Mapping[str, Any]
+
+
+class Contracts:
+    """All registered events, each with a compiled validator (formats on)."""
+
+    def __init__(self, contracts: Mapping[str, Contract]) -> None:
+        self._contracts = contracts
+        self._validators = {
+            name: jsonschema_rs.Draft202012Validator(dict(contract.schema), validate_formats=True)
+            for name, contract in contracts.items()
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> Contracts:
+        """Read the registry and every schema it names.
+
+        Raises ContractError where the registry or a schema is missing or malformed.
+        """
+        path = folder / REGISTRY_FILE
+        try:
+            events = json.loads(path.read_text(encoding="utf-8"))["events"]
+            return cls({name: _contract(folder, name, entry) for name, entry in events.items()})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ContractError(f"The contracts in {path} cannot be read: {error!r}.") from error
+
+    def __iter__(self) -> Any:
+        return iter(self._contracts)
+
+    def entry(self, event_type: str) -> Contract:
+        """The contract of an event type; raises ContractError for an unregistered one."""
+        try:
+            return self._contracts[event_type]
+        except KeyError:
+            raise ContractError(f"{event_type} is not registered; add it to {REGISTRY_FILE}.") from None
+
+    def check(self, event: Event) -> None:
+        """Raise ContractError, naming the JSON pointer, where a payload breaks its schema."""
+        validator = self._validators.get(event.EVENT)
+        if validator is None:
+            self.entry(event.EVENT)
+            return
+        # Decimals and instants are strings on the wire, so the validator must see strings.
+        instance = msgspec.to_builtins(event, str_keys=True)
+        if not validator.is_valid(instance):
+            broken = next(iter(validator.iter_errors(instance)))
+            pointer = "/" + "/".join(str(part) for part in broken.instance_path)
+            raise ContractError(f"{event.EVENT} breaks its schema at {pointer}: {broken.message}")
+
+
+def _contract(folder: Path, name: str, entry: Mapping[str, Any]) -> Contract:
+    schema = json.loads((folder / entry["schema_file"]).read_text(encoding="utf-8"))
+    return Contract(name, entry["schema_version"], entry["producer"], tuple(entry["consumers"]), schema)

@@ -1,0 +1,40 @@
+"""Identifiers: time-ordered UUIDs (version 7) and W3C trace ids."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from datetime import datetime
+from uuid import UUID
+
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def uuid7(at: datetime) -> UUID:
+    """A version 7 UUID (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then randomness."""
+    milliseconds = int(at.timestamp() * 1000)
+    random = int.from_bytes(os.urandom(10), "big")
+    rand_a, rand_b = random >> 68, random & ((1 << 62) - 1)
+    return UUID(int=(milliseconds << 80) | (7 << 76) | ((rand_a & 0xFFF) << 64) | (2 << 62) | rand_b)
+
+
+def new_trace_id() -> str:
+    """A fresh W3C trace id: 32 hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def traceparent(trace_id: str) -> str:
+    """The W3C header for a trace id; a foreign UUID is used without its dashes, anything else is hashed away."""
+    plain = trace_id.replace("-", "").lower()
+    if not _TRACE_ID.fullmatch(plain):
+        plain = hashlib.blake2b(trace_id.encode(), digest_size=16).hexdigest()
+    return f"00-{plain}-{plain[:16]}-01"
+
+
+def trace_id_of(header: str | None) -> str:
+    """The trace id in a traceparent header, or a new one where the header is absent or malformed."""
+    parts = (header or "").strip().lower().split("-")
+    if len(parts) >= 4 and _TRACE_ID.fullmatch(parts[1]) and parts[1] != "0" * 32:
+        return parts[1]
+    return new_trace_id()

@@ -1,0 +1,87 @@
+"""The inbox: each event has one verdict in each consumer group, written in the transaction of its effect."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from dovecote.sql import Sql
+
+if TYPE_CHECKING:
+    from dovecote.database import Transaction
+
+# ORDER BY: overlapping batches inserted in different orders deadlock, sorted they never do.
+ADMIT = Sql("""
+    INSERT INTO consumed_event_record (consumer_group, event_id, event_type, outcome, content_hash, consumed_at)
+    SELECT $1, new.event_id, $2, 'PROCESSED', new.content_hash, $5
+      FROM unnest($3::uuid[], $4::bigint[]) AS new(event_id, content_hash)
+     ORDER BY new.event_id
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+""")
+KNOWN_HASHES = Sql("""
+    SELECT event_id, content_hash
+      FROM consumed_event_record
+     WHERE consumer_group = $1 AND event_id = ANY($2::uuid[])
+""")
+SET_OUTCOME = Sql("""
+    UPDATE consumed_event_record
+       SET outcome = $3
+     WHERE consumer_group = $1 AND event_id = ANY($2::uuid[])
+""")
+ADMIT_AGAIN = Sql("""
+    INSERT INTO consumed_event_record AS c
+           (consumer_group, event_id, event_type, outcome, content_hash, consumed_at)
+    VALUES ($1, $2, $3, 'PROCESSED', $4, $5)
+    ON CONFLICT (event_id, consumer_group) DO UPDATE SET outcome = 'PROCESSED'
+     WHERE c.outcome <> 'PROCESSED'
+    RETURNING event_id
+""")
+DELETE_OLD = Sql("""
+    DELETE FROM consumed_event_record
+     WHERE (event_id, consumer_group) IN (
+           SELECT event_id, consumer_group FROM consumed_event_record WHERE consumed_at < $1
+            ORDER BY event_id, consumer_group LIMIT $2 FOR UPDATE)
+""")
+
+
+class Outcome(Enum):
+    """The verdict on an event, for good: an inbox row carries it."""
+
+    PROCESSED = "PROCESSED"
+    PARKED = "PARKED"
+    DEAD = "DEAD"
+
+
+def content_hash(value: bytes) -> int:
+    """64 bits of the message value: tells a repeat from another event under the same id."""
+    return int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), "big", signed=True)
+
+
+async def admit(tx: Transaction, group: str, event_type: str, hashes: Mapping[UUID, int]) -> set[UUID]:
+    """Write the inbox rows of a batch; returns the events that are new to the group."""
+    rows = await tx.fetch(ADMIT, group, event_type, list(hashes), list(hashes.values()), tx.now)
+    return {row["event_id"] for row in rows}
+
+
+async def impostors(tx: Transaction, group: str, hashes: Mapping[UUID, int]) -> set[UUID]:
+    """Those of the known events whose content differs from what was handled under their id."""
+    if not hashes:
+        return set()
+    rows = await tx.fetch(KNOWN_HASHES, group, list(hashes))
+    return {row["event_id"] for row in rows if row["content_hash"] != hashes[row["event_id"]]}
+
+
+async def conclude(tx: Transaction, group: str, events: Sequence[UUID], outcome: Outcome) -> None:
+    """Change the verdict on events that have an inbox row."""
+    if events:
+        await tx.execute(SET_OUTCOME, group, events, outcome.value)
+
+
+async def admit_again(tx: Transaction, group: str, event_id: UUID, event_type: str, digest: int) -> bool:
+    """Take an event out of the dead letters for another try; False where it has been processed meanwhile."""
+    row = await tx.fetchrow(ADMIT_AGAIN, group, event_id, event_type, digest, tx.now)
+    return row is not None

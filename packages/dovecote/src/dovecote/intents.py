@@ -1,0 +1,194 @@
+"""Durable intents: calls to the outside world that are written down before they are made.
+
+A handler writes an intent in its transaction. A worker leases intents in batches, calls out with no
+transaction open, and records answers and events in one transaction. A crash anywhere repeats the call with
+the same idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from dovecote import telemetry
+from dovecote.errors import is_environment
+from dovecote.sql import Sql
+
+if TYPE_CHECKING:
+    from dovecote.database import Database, Transaction
+
+A = TypeVar("A")
+
+# SKIP LOCKED keeps replicas apart. `attempts` is the lease's token: a worker that lost its lease fails
+# LOCK_LEASED, because the next lease has counted on.
+LEASE = Sql("""
+    UPDATE intent AS i
+       SET attempts = i.attempts + 1, leased_until = $3
+      FROM (SELECT kind, key
+              FROM intent
+             WHERE kind = $1 AND status = 'PENDING' AND due_at <= $2
+               AND (leased_until IS NULL OR leased_until <= $2)
+             ORDER BY due_at, key
+             LIMIT $4
+               FOR UPDATE SKIP LOCKED) AS due
+     WHERE i.kind = due.kind AND i.key = due.key
+    RETURNING i.kind, i.key, i.subject, i.body, i.attempts, i.created_at, i.trace_id
+""")
+LOCK_LEASED = Sql("""
+    SELECT i.key
+      FROM intent AS i
+      JOIN unnest($2::text[], $3::int[]) AS mine(key, attempts) USING (key)
+     WHERE i.kind = $1 AND i.status = 'PENDING' AND i.attempts = mine.attempts
+     ORDER BY i.key
+       FOR UPDATE OF i
+""")
+INSERT_INTENTS = Sql("""
+    INSERT INTO intent (kind, key, subject, body, trace_id, due_at, status, attempts, created_at)
+    SELECT new.kind, new.key, new.subject, new.body, new.trace_id, new.due_at, 'PENDING', 0, $7
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[])
+        AS new(kind, key, subject, body, trace_id, due_at)
+     ORDER BY new.kind, new.key
+    ON CONFLICT (kind, key) DO NOTHING
+""")
+SETTLE_INTENTS = Sql("""
+    UPDATE intent AS i
+       SET status = 'DONE', done_at = $3, leased_until = NULL
+      FROM unnest($1::text[], $2::text[]) AS done(kind, key)
+     WHERE i.kind = done.kind AND i.key = done.key AND i.status = 'PENDING'
+""")
+POSTPONE_INTENTS = Sql("""
+    UPDATE intent AS i
+       SET due_at = later.due_at, leased_until = NULL
+      FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS later(kind, key, due_at)
+     WHERE i.kind = later.kind AND i.key = later.key AND i.status = 'PENDING'
+""")
+NEXT_DUE = Sql("""
+    SELECT min(greatest(due_at, coalesce(leased_until, due_at))) FROM intent WHERE kind = $1 AND status = 'PENDING'
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call to be made. ``key`` is the idempotency key; ``attempts`` counts leases, this one included."""
+
+    kind: str
+    key: str
+    subject: str
+    body: bytes
+    attempts: int
+    created_at: datetime
+    trace_id: str
+
+
+@dataclass(frozen=True)
+class Worker(Generic[A]):
+    """How intents of one kind are carried out.
+
+    ``call`` runs outside any transaction and yields answers as they come; what it does not answer is leased
+    again when the lease ends. ``record`` ends each answered intent with ``tx.settle`` or ``tx.postpone``.
+    """
+
+    kind: str
+    call: Callable[[Sequence[Intent]], AsyncIterator[tuple[Intent, A]]]
+    record: Callable[[Transaction, Sequence[tuple[Intent, A]]], Awaitable[None]]
+    batch_max: int = 200
+    in_flight_max: int = 1000
+    lease: timedelta = timedelta(seconds=30)
+
+
+class WorkerLoop(Generic[A]):
+    """Runs one worker: leases, calls with bounded concurrency, records whatever has been answered meanwhile."""
+
+    POLL_SECONDS = 1.0
+    RECORD_MAX = 500
+
+    def __init__(self, database: Database, worker: Worker[A]) -> None:
+        self._database = database
+        self._worker = worker
+        self._answers: asyncio.Queue[tuple[Intent, A]] = asyncio.Queue()
+        self._in_flight: dict[str, Intent] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled; errors of the environment are waited out."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lease_loop())
+            group.create_task(self._record_loop())
+
+    async def _lease_loop(self) -> None:
+        while True:
+            try:
+                leased = await self._lease()
+            except Exception as error:  # noqa: BLE001 (a loop's edge: the environment must not end it)
+                if not is_environment(error):
+                    raise
+                telemetry.waiting(f"worker {self._worker.kind}", error)
+                leased = []
+            if leased:
+                task = asyncio.create_task(self._call(leased))
+                self._calls.add(task)
+                task.add_done_callback(self._calls.discard)
+            if len(leased) < self._worker.batch_max:
+                await self._database.wakeups.wait(self._worker.kind, seconds=self.POLL_SECONDS)
+
+    async def _lease(self) -> list[Intent]:
+        room = min(self._worker.batch_max, self._worker.in_flight_max - len(self._in_flight))
+        if room <= 0:
+            return []
+        async with self._database.transaction("work") as tx:
+            rows = await tx.fetch(LEASE, self._worker.kind, tx.now, tx.now + self._worker.lease, room)
+        intents = [Intent(**row) for row in rows]
+        # A call of ours that outlived its lease is still under way: making it twice at once helps nobody.
+        fresh = [intent for intent in intents if intent.key not in self._in_flight]
+        self._in_flight.update((intent.key, intent) for intent in fresh)
+        return fresh
+
+    async def _call(self, intents: list[Intent]) -> None:
+        answered = set()
+        try:
+            async for intent, answer in self._worker.call(intents):
+                answered.add(intent.key)
+                self._answers.put_nowait((intent, answer))
+        except Exception as error:  # noqa: BLE001 (a loop's edge: whatever the outside does, the lease brings the intent back)
+            telemetry.call_failed(self._worker.kind, error)
+        finally:
+            for intent in intents:
+                if intent.key not in answered:
+                    self._in_flight.pop(intent.key, None)
+
+    async def _record_loop(self) -> None:
+        while True:
+            batch = [await self._answers.get()]
+            while len(batch) < self.RECORD_MAX and not self._answers.empty():
+                batch.append(self._answers.get_nowait())
+            try:
+                await self._record(batch)
+            except Exception as error:  # noqa: BLE001 (a loop's edge: the lease ends and the same key is asked again)
+                telemetry.record_failed(self._worker.kind, error)
+                await asyncio.sleep(0.2)
+            finally:
+                for intent, _ in batch:
+                    self._in_flight.pop(intent.key, None)
+            if len(self._in_flight) < self._worker.in_flight_max:
+                self._database.wakeups.ring(self._worker.kind)
+
+    async def _record(self, batch: Sequence[tuple[Intent, A]]) -> None:
+        async with self._database.transaction("work") as tx:
+            rows = await tx.fetch(
+                LOCK_LEASED,
+                self._worker.kind,
+                [intent.key for intent, _ in batch],
+                [intent.attempts for intent, _ in batch],
+            )
+            mine = {row["key"] for row in rows}
+            kept = [(intent, answer) for intent, answer in batch if intent.key in mine]
+            if kept:
+                await self._worker.record(tx, kept)
+
+
+def loops(database: Database, workers: Sequence[Worker[Any]]) -> list[WorkerLoop[Any]]:
+    """One loop for each worker."""
+    return [WorkerLoop(database, worker) for worker in workers]

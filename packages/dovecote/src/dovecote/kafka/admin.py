@@ -1,0 +1,154 @@
+"""Administration: topics made and checked at start, the group's lag, the protocol that the broker speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget to re-export
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+)
+
+from dovecote.errors import UnavailableError
+from dovecote.kafka import config
+
+REQUEST_SECONDS = 15.0
+
+
+class Admin:
+    """A short-lived administrator's connection. Its calls block on a thread, never the loop."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._client: Any = AdminClient({"bootstrap.servers": bootstrap}, logger=config.LOGGER)
+
+    async def topics(self) -> Mapping[str, int]:
+        """Every topic with its number of partitions. Raises UnavailableError where no broker answers."""
+        return await asyncio.to_thread(self._topics)
+
+    async def ensure_topics(
+        self, names: Sequence[str], *, partitions: int, replication: int, settings: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Create what is missing, leave what exists as it is; returns the created names."""
+        return await asyncio.to_thread(self._ensure, names, partitions, replication, dict(settings or {}))
+
+    async def delete_topics(self, names: Sequence[str]) -> None:
+        """Delete topics; unknown ones are no error."""
+        await asyncio.to_thread(self._delete, names)
+
+    async def delete_groups(self, names: Sequence[str]) -> None:
+        """Delete consumer groups; unknown ones are no error."""
+        await asyncio.to_thread(self._delete_groups, names)
+
+    async def protocol(self) -> str:
+        """``consumer`` where the brokers speak KIP-848, else ``classic``."""
+        return await asyncio.to_thread(self._protocol)
+
+    async def retention_ms(self, names: Sequence[str]) -> int:
+        """The longest retention.ms of the topics, in milliseconds; -1 where one keeps for ever."""
+        return await asyncio.to_thread(self._retention, names)
+
+    async def lag(self, group: str, topics: Sequence[str]) -> int:
+        """Messages on the topics that the group has not committed past."""
+        return await asyncio.to_thread(self._lag, group, topics)
+
+    # -- blocking -----------------------------------------------------------------------------------------
+
+    def _topics(self) -> Mapping[str, int]:
+        try:
+            found = self._client.list_topics(timeout=REQUEST_SECONDS).topics
+        except KafkaException as error:
+            raise UnavailableError(
+                f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}"
+            ) from error
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def _ensure(
+        self, names: Sequence[str], partitions: int, replication: int, settings: dict[str, str]
+    ) -> list[str]:
+        known = self._topics()
+        missing = [name for name in dict.fromkeys(names) if name not in known]
+        if not missing:
+            return []
+        wanted = [NewTopic(name, partitions, replication, config=settings) for name in missing]
+        created = []
+        for name, future in self._client.create_topics(wanted, request_timeout=REQUEST_SECONDS).items():
+            try:
+                future.result()
+                created.append(name)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise UnavailableError(
+                        f"Topic {name} cannot be created: {error.args[0].str()}"
+                    ) from error
+        return created
+
+    def _delete(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        for future in self._client.delete_topics(list(names)).values():
+            _ignore_unknown(future, KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+    def _delete_groups(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        for future in self._client.delete_consumer_groups(list(names)).values():
+            _ignore_unknown(future, KafkaError.GROUP_ID_NOT_FOUND)
+
+    def _settings(self, kind: Any, name: str) -> Mapping[str, str]:
+        future = self._client.describe_configs([ConfigResource(kind, name)])
+        entries = next(iter(future.values())).result(REQUEST_SECONDS)
+        return {key: entry.value for key, entry in entries.items()}
+
+    def _protocol(self) -> str:
+        try:
+            cluster = self._client.list_topics(timeout=REQUEST_SECONDS)
+            broker = self._settings(ConfigResource.Type.BROKER, str(next(iter(cluster.brokers))))
+        except (KafkaException, StopIteration):
+            return "classic"  # a broker that will not say is spoken to in what every broker knows
+        protocols = broker.get("group.coordinator.rebalance.protocols")
+        if protocols is not None:
+            return "consumer" if "consumer" in protocols.split(",") else "classic"
+        return "consumer" if "group.consumer.session.timeout.ms" in broker else "classic"
+
+    def _retention(self, names: Sequence[str]) -> int:
+        longest = 0
+        for name in names:
+            kept = int(self._settings(ConfigResource.Type.TOPIC, name).get("retention.ms", "0"))
+            if kept < 0:
+                return -1
+            longest = max(longest, kept)
+        return longest
+
+    def _lag(self, group: str, topics: Sequence[str]) -> int:
+        known = self._topics()
+        partitions = [TopicPartition(t, p) for t in topics for p in range(known.get(t, 0))]
+        if not partitions:
+            return 0
+        request = [ConsumerGroupTopicPartitions(group, partitions)]
+        answer = next(iter(self._client.list_consumer_group_offsets(request).values())).result(REQUEST_SECONDS)
+        committed = {(p.topic, p.partition): p.offset for p in answer.topic_partitions}
+        earliest = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        latest = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        lag = 0
+        for key, end in latest.items():
+            position = committed.get(key, -1)
+            lag += end - (position if position >= 0 else earliest[key])
+        return lag
+
+    def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[tuple[str, int], int]:
+        futures = self._client.list_offsets(dict.fromkeys(partitions, spec), request_timeout=REQUEST_SECONDS)
+        return {(p.topic, p.partition): f.result(REQUEST_SECONDS).offset for p, f in futures.items()}
+
+
+def _ignore_unknown(future: Any, code: int) -> None:
+    try:
+        future.result(REQUEST_SECONDS)
+    except KafkaException as error:
+        if error.args[0].code() != code:
+            raise

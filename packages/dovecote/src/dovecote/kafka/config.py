@@ -1,0 +1,52 @@
+"""Frozen client configurations: one for the producer, two for the consumer (KIP-848 and classic)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+Config = dict[str, Any]
+
+# Both sides agree with Java's partitioner: one key, one partition, whoever writes.
+PRODUCER: Config = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "partitioner": "murmur2_random",
+    "compression.type": "lz4",
+    "linger.ms": 1,
+    # The broker's absence is waited out for ever: a record never fails because of it, and a later one of its
+    # key never overtakes it.
+    "message.timeout.ms": 0,
+    "queue.buffering.max.messages": 100_000,
+    "topic.metadata.propagation.max.ms": 5_000,
+    "socket.keepalive.enable": True,
+    "reconnect.backoff.max.ms": 1_000,
+}
+_CONSUMER: Config = {
+    "auto.offset.reset": "earliest",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "allow.auto.create.topics": False,
+    "fetch.wait.max.ms": 200,
+    "fetch.queue.backoff.ms": 20,
+    "queued.max.messages.kbytes": 16_384,
+    "topic.metadata.refresh.interval.ms": 30_000,
+    "reconnect.backoff.max.ms": 1_000,
+    "socket.keepalive.enable": True,
+}
+CONSUMER: Config = {**_CONSUMER, "group.protocol": "consumer"}
+CLASSIC: Config = {
+    **_CONSUMER,
+    "group.protocol": "classic",
+    "session.timeout.ms": 6_000,
+    "heartbeat.interval.ms": 2_000,
+    "partition.assignment.strategy": "cooperative-sticky",
+}
+
+# librdkafka's own lines go through logging, so that a broker's restart does not write over a terminal.
+LOGGER = logging.getLogger("dovecote.kafka")
+
+
+def consumer(protocol: str) -> Config:
+    """The configuration for a group protocol: ``consumer`` or ``classic``."""
+    return CLASSIC if protocol == "classic" else CONSUMER

@@ -1,0 +1,204 @@
+"""A Kafka consumer for an event loop: one thread polls, the loop handles."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from dovecote.kafka import config
+
+Assignment = tuple[str, int]
+T = TypeVar("T")
+
+# How long a revocation waits for the batch in hand. A batch is bounded by the database's statement limits;
+# what commits later all the same is absorbed by the inbox.
+REVOKE_WAIT_SECONDS = 30.0
+
+
+class Message(NamedTuple):
+    """One record as it came, undecoded."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class KafkaConsumer:
+    """A member of a consumer group. Offsets are committed asynchronously, one request at a time, never retried.
+
+    ``on_change`` is called (on the poll thread) with partitions just assigned or just taken away.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        group: str,
+        topics: Sequence[str],
+        protocol: str,
+        on_error: Callable[[str], None],
+    ) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{group}")
+        self._on_error = on_error
+        self._idle = threading.Event()
+        self._idle.set()
+        self._lock = threading.Lock()
+        self._assigned: set[Assignment] = set()
+        self._fresh: set[Assignment] = set()
+        self._pending: dict[Assignment, int] = {}
+        self._committing = False
+        self._consumer: Any = Consumer(
+            {
+                **config.consumer(protocol),
+                "bootstrap.servers": bootstrap,
+                "group.id": group,
+                "on_commit": self._committed,
+            },
+            logger=config.LOGGER,
+        )
+        self._consumer.subscribe(
+            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
+        )
+
+    # -- called by the loop -------------------------------------------------------------------------------
+
+    async def poll(self, most: int, *, seconds: float) -> list[Message]:
+        """The next messages, at most so many: returns with the first that comes and what is there with it."""
+        return await self._on_thread(self._poll, most, seconds)
+
+    def begin(self) -> None:
+        """A batch is in hand: a revocation waits for its end."""
+        self._idle.clear()
+
+    def end(self, offsets: Mapping[Assignment, int]) -> None:
+        """The batch's transactions are committed; its next offsets may be committed to Kafka."""
+        with self._lock:
+            for partition, offset in offsets.items():
+                if partition in self._assigned:
+                    self._pending[partition] = max(offset, self._pending.get(partition, -1))
+        self._idle.set()
+
+    async def hold(self) -> list[Message]:
+        """Keep the membership alive while a batch takes long: pause, poll once; returns what slipped through."""
+        return await self._on_thread(self._hold)
+
+    async def release(self) -> None:
+        """Fetch again after ``hold``."""
+        await self._on_thread(self._resume)
+
+    def take_fresh(self) -> set[Assignment]:
+        """Partitions assigned since the last call."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, set()
+        return fresh
+
+    @property
+    def assigned(self) -> set[Assignment]:
+        """Partitions that this member holds now."""
+        with self._lock:
+            return set(self._assigned)
+
+    async def close(self) -> None:
+        """Commit what is done, once, and leave the group."""
+        await self._on_thread(self._close)
+        self._executor.shutdown(wait=False)
+
+    # -- on the poll thread -------------------------------------------------------------------------------
+
+    async def _on_thread(self, call: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
+
+    def _poll(self, most: int, seconds: float) -> list[Message]:
+        self._commit_pending()
+        # consume() would wait for the whole number; poll() returns with the first.
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return []
+        rest = self._consumer.consume(most - 1, 0) if most > 1 else []
+        return self._read([first, *rest])
+
+    def _read(self, records: Sequence[Any]) -> list[Message]:
+        messages = []
+        for record in records:
+            error = record.error()
+            if error is None:
+                messages.append(
+                    Message(
+                        record.topic(),
+                        record.partition(),
+                        record.offset(),
+                        record.key(),
+                        record.value(),
+                        record.headers() or (),
+                    )
+                )
+            elif error.code() != KafkaError._PARTITION_EOF:
+                self._on_error(error.str())
+        return messages
+
+    def _hold(self) -> list[Message]:
+        self._consumer.pause(self._consumer.assignment())
+        record = self._consumer.poll(0)
+        return self._read([record]) if record is not None else []
+
+    def _resume(self) -> None:
+        self._consumer.resume(self._consumer.assignment())
+
+    def _commit_pending(self) -> None:
+        with self._lock:
+            if self._committing or not self._pending:
+                return
+            offsets, self._pending = self._pending, {}
+            self._committing = True
+        try:
+            self._consumer.commit(offsets=_positions(offsets), asynchronous=True)
+        except KafkaException as error:
+            self._drop(error.args[0].str())
+
+    def _committed(self, error: KafkaError | None, _offsets: object) -> None:
+        # A failed commit is dropped, never retried: retried after a rejoin it would move the group back.
+        with self._lock:
+            self._committing = False
+        if error is not None and error.code() != KafkaError._NO_OFFSET:
+            self._on_error(f"offset commit: {error.str()}")
+
+    def _drop(self, why: str) -> None:
+        with self._lock:
+            self._committing = False
+        self._on_error(f"offset commit: {why}")
+
+    def _assign(self, _consumer: object, partitions: Sequence[TopicPartition]) -> None:
+        with self._lock:
+            added = {(p.topic, p.partition) for p in partitions}
+            self._assigned |= added
+            self._fresh |= added
+
+    def _revoke(self, _consumer: object, partitions: Sequence[TopicPartition]) -> None:
+        self._idle.wait(REVOKE_WAIT_SECONDS)
+        with self._lock:
+            for p in partitions:
+                self._assigned.discard((p.topic, p.partition))
+                self._fresh.discard((p.topic, p.partition))
+                self._pending.pop((p.topic, p.partition), None)
+
+    def _close(self) -> None:
+        with self._lock:
+            offsets, self._pending = self._pending, {}
+        if offsets:
+            try:
+                self._consumer.commit(offsets=_positions(offsets), asynchronous=False)
+            except KafkaException as error:
+                self._drop(error.args[0].str())
+        self._consumer.close()
+
+
+def _positions(offsets: Mapping[Assignment, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]

@@ -1,0 +1,169 @@
+"""The relay's producer: batches in, one verdict for each record out."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from dovecote.kafka import config
+
+
+class Failure(Enum):
+    """What a failed send says, and so what becomes of the record."""
+
+    RECORD = "record"  # this record can never be sent: FAILED at once
+    TOPIC = "topic"  # nothing can be written to the topic now: paused, stays PENDING
+    BROKER = "broker"  # the broker is away or we were interrupted: waited out, no attempt counted
+    FATAL = "fatal"  # the producer is dead: build a new one
+    OTHER = "other"  # unclassified: counts an attempt
+
+
+_RECORD = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE}
+_TOPIC = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+_BROKER = {
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._PURGE_QUEUE,
+    KafkaError._PURGE_INFLIGHT,
+    KafkaError._QUEUE_FULL,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError._DESTROY,
+}
+
+
+def classify(error: KafkaError) -> Failure:
+    """Which of the five a Kafka error is."""
+    if error.fatal():
+        return Failure.FATAL
+    code = error.code()
+    if code in _RECORD:
+        return Failure.RECORD
+    if code in _TOPIC:
+        return Failure.TOPIC
+    if code in _BROKER or error.retriable():
+        return Failure.BROKER
+    return Failure.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to send; ``id`` comes back with its verdict."""
+
+    id: int
+    topic: str
+    key: str
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class SendResult:
+    """What became of a batch: acknowledged ids, and failures with the broker's words."""
+
+    acked: list[int] = field(default_factory=list)
+    failed: list[tuple[int, Failure, str]] = field(default_factory=list)
+
+
+class _Batch:
+    """Counts the verdicts of one batch on the poll thread and wakes the loop once, at the last of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.result = SendResult()
+        self.future: asyncio.Future[SendResult] = loop.create_future()
+        self._loop = loop
+        self._open = 1  # the batch itself, until all of it is handed over
+        self._lock = threading.Lock()
+
+    def expect(self) -> None:
+        with self._lock:
+            self._open += 1
+
+    def delivered(self, record: int, error: KafkaError | None, _message: object) -> None:
+        if error is None:
+            self.result.acked.append(record)
+        else:
+            self.result.failed.append((record, classify(error), error.str()))
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._open -= 1
+            done = self._open == 0
+        if done:
+            self._loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        if not self.future.done():
+            self.future.set_result(self.result)
+
+
+class KafkaProducer:
+    """An idempotent producer (acks=all) with a thread of its own for delivery reports."""
+
+    def __init__(self, bootstrap: str, *, message_bytes_max: int) -> None:
+        self._producer: Any = Producer(
+            {**config.PRODUCER, "bootstrap.servers": bootstrap, "message.max.bytes": message_bytes_max},
+            logger=config.LOGGER,
+        )
+        self._stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
+        self._poller.start()
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(0.1)
+
+    def send(self, records: Sequence[Outgoing]) -> asyncio.Future[SendResult]:
+        """Hand a batch to librdkafka, in order; the future ends when every record has its verdict."""
+        batch = _Batch(asyncio.get_running_loop())
+        produce = self._producer.produce
+        for position, record in enumerate(records):
+            batch.expect()
+            try:
+                produce(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=record.headers,
+                    on_delivery=partial(batch.delivered, record.id),
+                )
+            except KafkaException as error:  # an oversized record is refused here, not in the callback
+                batch.delivered(record.id, error.args[0], None)
+            except BufferError:
+                # The queue is full: the rest stays PENDING, in order, and comes with the next scan.
+                batch.close()
+                batch.result.failed.extend(
+                    (left.id, Failure.BROKER, "The producer's queue is full.") for left in records[position:]
+                )
+                break
+        batch.close()
+        return batch.future
+
+    async def close(self, *, seconds: float) -> None:
+        """Wait so long for what is under way, then drop it (it stays PENDING) and stop the thread."""
+        await asyncio.to_thread(self._close, seconds)
+
+    def _close(self, seconds: float) -> None:
+        if self._producer.flush(seconds) > 0:
+            self._producer.purge(in_queue=True, in_flight=True, blocking=True)
+            self._producer.flush(1.0)
+        self._stopping.set()
+        self._poller.join(2.0)

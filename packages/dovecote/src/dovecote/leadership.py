@@ -1,0 +1,62 @@
+"""One active relay for each service: a session advisory lock, and a row that says who leads and since when.
+
+The lock decides; the row fences. A leader that was frozen past its beat has its session ended by the standby,
+and its marks carry an old epoch, so they touch nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from dovecote.errors import LeadershipLost
+from dovecote.sql import Sql
+
+if TYPE_CHECKING:
+    from dovecote.database import Database
+
+BEAT_SECONDS = 2.0
+STALE_AFTER = timedelta(seconds=5)
+TRY_SECONDS = 0.8
+
+TRY_LOCK = Sql("SELECT pg_try_advisory_lock($1)")
+TAKE_OFFICE = Sql("""
+    INSERT INTO relay_leader AS l (only, epoch, pid, beat_at) VALUES (true, 1, pg_backend_pid(), $1)
+    ON CONFLICT (only) DO UPDATE SET epoch = l.epoch + 1, pid = excluded.pid, beat_at = excluded.beat_at
+    RETURNING epoch
+""")
+BEAT = Sql("UPDATE relay_leader SET beat_at = $2 WHERE only AND epoch = $1")
+END_STALE = Sql("""
+    SELECT pg_terminate_backend(l.pid)
+      FROM relay_leader AS l
+      JOIN pg_locks AS held ON held.pid = l.pid AND held.locktype = 'advisory' AND held.granted
+     WHERE l.only AND l.beat_at < $1
+""")
+
+
+def lock_key(schema: str) -> int:
+    """The advisory lock's number: the same in every process of a service, in one database."""
+    return zlib.crc32(f"dovecote.relay:{schema}".encode())
+
+
+class Leadership:
+    """A try at leading, on a connection that must stay open: its end is the end of the term."""
+
+    def __init__(self, database: Database, connection: Any, key: int) -> None:
+        self._database = database
+        self._connection = connection
+        self._key = key
+
+    async def take(self) -> int | None:
+        """The new epoch, or None while another leads (never waits: a blocked waiter would pin vacuum)."""
+        if await self._connection.fetchval(TRY_LOCK, self._key):
+            return int(await self._connection.fetchval(TAKE_OFFICE, self._database.now))
+        await self._connection.execute(END_STALE, self._database.now - STALE_AFTER)
+        return None
+
+
+async def beat(connection: Any, database: Database, epoch: int) -> None:
+    """Say that the leader lives. Raises LeadershipLost where a later epoch has begun."""
+    if await connection.execute(BEAT, epoch, database.now) != "UPDATE 1":
+        raise LeadershipLost(f"Epoch {epoch} of the relay is over.")

@@ -1,0 +1,93 @@
+"""The outbox: events stored beside the change that caused them, PENDING until Kafka has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from dovecote.sql import Sql
+
+if TYPE_CHECKING:
+    from dovecote.database import Database
+
+REPLAY_MAX = 100
+
+INSERT_EVENTS = Sql("""
+    INSERT INTO outbox_event_record
+           (event_id, event_type, topic, aggregate_type, aggregate_id, sequence, key, value, trace_id,
+            status, attempts, created_at)
+    SELECT new.event_id, new.event_type, new.topic, new.aggregate_type, new.aggregate_id, new.sequence,
+           new.key, new.value, new.trace_id, 'PENDING', 0, $10
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+                  $8::bytea[], $9::text[])
+        AS new(event_id, event_type, topic, aggregate_type, aggregate_id, sequence, key, value, trace_id)
+""")
+LIST_RECORDS = Sql("""
+    SELECT id, event_id, event_type, topic, aggregate_type, aggregate_id, sequence, status, attempts,
+           blocked_by, last_error, created_at, sent_at
+      FROM outbox_event_record
+     WHERE status = $1
+     ORDER BY id
+     LIMIT $2
+""")
+# One of two operators wins a row; the other's call finds it PENDING and leaves it alone.
+REPLAY_FAILED = Sql("""
+    WITH chosen AS (
+        SELECT id FROM outbox_event_record WHERE status = 'FAILED' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    ), replayed AS (
+        UPDATE outbox_event_record AS o
+           SET status = 'PENDING', attempts = 0, last_error = NULL, next_attempt_at = NULL
+          FROM chosen
+         WHERE o.id = chosen.id
+        RETURNING o.id
+    ), freed AS (
+        UPDATE outbox_event_record AS o
+           SET blocked_by = NULL
+          FROM replayed
+         WHERE o.blocked_by = replayed.id
+        RETURNING o.id
+    )
+    SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM freed) AS freed
+""")
+COUNT_BY_STATUS = Sql("""
+    SELECT status, count(*) AS records FROM outbox_event_record WHERE status <> 'SENT' GROUP BY status
+""")
+DELETE_OLD = Sql("""
+    DELETE FROM outbox_event_record
+     WHERE id IN (SELECT id FROM outbox_event_record WHERE status = $1 AND created_at < $2 ORDER BY id LIMIT $3
+                     FOR UPDATE)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEventRecord:
+    """A stored event on its way to Kafka; ``blocked_by`` is the FAILED record of its aggregate it waits for."""
+
+    id: int
+    event_id: UUID
+    event_type: str
+    topic: str
+    aggregate_type: str
+    aggregate_id: str
+    sequence: int
+    status: str
+    attempts: int
+    blocked_by: int | None
+    last_error: str | None
+    created_at: datetime
+    sent_at: datetime | None
+
+
+async def records(database: Database, *, status: str = "FAILED", limit: int = 100) -> list[OutboxEventRecord]:
+    """The oldest records of a status."""
+    return [OutboxEventRecord(**row) for row in await database.fetch(LIST_RECORDS, status, limit)]
+
+
+async def replay_failed(database: Database, *, limit: int = REPLAY_MAX) -> int:
+    """Set FAILED records back to PENDING, oldest first, and free those they blocked; says how many."""
+    async with database.transaction() as tx:
+        row = await tx.fetchrow(REPLAY_FAILED, min(limit, REPLAY_MAX))
+        tx.wake_relay()
+    return int(row["replayed"]) if row else 0

@@ -1,0 +1,54 @@
+"""How large a batch may be: about 20 ms of event-loop time, so that HTTP and the other services get their turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+LOOP_SECONDS = 0.020
+BATCH_MIN, BATCH_MAX = 20, 1000
+
+
+class Pace:
+    """Learns the loop time that one message costs, and says how many fit."""
+
+    def __init__(self) -> None:
+        self._seconds_each = LOOP_SECONDS / 200
+
+    @property
+    def batch_max(self) -> int:
+        """Messages for the next batch."""
+        return max(BATCH_MIN, min(BATCH_MAX, int(LOOP_SECONDS / self._seconds_each)))
+
+    def note(self, messages: int, loop_seconds: float) -> None:
+        """Learn from a batch; a single message says little about many, so it weighs little."""
+        weight = min(0.5, messages / 100)
+        self._seconds_each += weight * (max(loop_seconds / messages, 1e-6) - self._seconds_each)
+
+
+class Metered(Generic[T]):
+    """Awaits a coroutine and adds up the time it kept the loop busy (not the time it waited)."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self.loop_seconds = 0.0
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        send: Any = None
+        error: BaseException | None = None
+        while True:
+            started = time.perf_counter()
+            try:
+                waits = self._work.throw(error) if error is not None else self._work.send(send)
+            except StopIteration as result:
+                return result.value  # type: ignore[no-any-return]
+            finally:
+                self.loop_seconds += time.perf_counter() - started
+            error = None
+            try:
+                send = yield waits
+            except BaseException as thrown:  # noqa: BLE001 (a cancellation belongs to the coroutine within)
+                error = thrown

@@ -1,0 +1,95 @@
+"""From a Kafka message to what a handler may see of it: opened, checked, decoded, or said to be unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from dovecote import envelope
+from dovecote.errors import EnvelopeError
+from dovecote.events import Delivery
+from dovecote.handlers import Handlers, Route
+from dovecote.inbox import content_hash
+from dovecote.kafka import Message
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as far as it could be read. Without ``delivery`` there is an ``error`` that says why."""
+
+    message: Message
+    event_type: str | None
+    event_id: UUID | None = None
+    digest: int = 0
+    route: Route | None = None
+    delivery: Delivery[Any] | None = None
+    error: str = ""
+
+
+class Reader:
+    """Reads messages for the handlers of one service."""
+
+    def __init__(self, handlers: Handlers, *, value_bytes_max: int) -> None:
+        self._handlers = handlers
+        self._value_bytes_max = value_bytes_max
+
+    def read(self, message: Message) -> Received:
+        """Never raises: what is wrong with a message is part of the answer."""
+        value = message.value
+        if value is not None and len(value) > self._value_bytes_max:
+            why = f"The message has {len(value)} bytes; more than {self._value_bytes_max} are not handled."
+            return Received(message, envelope.claimed_type(value), error=why)
+        try:
+            event = envelope.decode(value)
+        except EnvelopeError as error:
+            return Received(message, envelope.claimed_type(value), error=str(error))
+        kind, digest = event.event_type, content_hash(value or b"")
+        route = self._handlers.routes.get(kind)
+        if route is None:
+            why = f"No handler of this service reads {kind}."
+            return Received(message, kind, event.event_id, digest, error=why)
+        try:
+            delivery = _delivery(message, event, route)
+        except EnvelopeError as error:
+            return Received(message, kind, event.event_id, digest, route, error=str(error))
+        return Received(message, kind, event.event_id, digest, route, delivery)
+
+    def runs(self, messages: Sequence[Message]) -> list[list[Received]]:
+        """Messages in runs of one topic and event type; the order inside a topic is kept."""
+        by_topic: dict[str, list[Received]] = {}
+        for message in messages:
+            by_topic.setdefault(message.topic, []).append(self.read(message))
+        return [
+            list(run)
+            for received in by_topic.values()
+            for _, run in groupby(received, key=lambda one: one.route and one.event_type)
+        ]
+
+
+def _delivery(message: Message, event: envelope.DomainEvent, route: Route) -> Delivery[Any]:
+    return Delivery(
+        event=route.decode(event.payload),
+        event_id=event.event_id,
+        event_type=event.event_type,
+        occurred_at=event.occurred_at or _EPOCH,
+        producer=event.producer or "",
+        trace_id=event.trace_id or event.event_id.hex,
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=(message.key or b"").decode("utf-8", "replace"),
+        sequence=_sequence(message),
+    )
+
+
+def _sequence(message: Message) -> int | None:
+    for name, value in message.headers:
+        if name == "aggregate-sequence" and value is not None and value.isdigit():
+            return int(value)
+    return None

@@ -1,0 +1,81 @@
+"""Dead letters once more: by a job when their time has come, by an operator when the cause is mended.
+
+A redrive never goes through Kafka: the letter's row is locked, the handler runs on its bytes, and the row is
+DONE in that transaction.
+"""
+
+from __future__ import annotations
+
+from dovecote import deadletter, inbox, telemetry
+from dovecote.database import Database, Transaction
+from dovecote.deadletter import DeadLetter
+from dovecote.delivery import RetryPolicy
+from dovecote.errors import EnvelopeError, is_environment
+from dovecote.inbox import Outcome
+from dovecote.reading import Reader
+
+
+class Redrive:
+    """Tries the dead letters of one consumer group again."""
+
+    def __init__(self, database: Database, reader: Reader, *, group: str, policy: RetryPolicy) -> None:
+        self._database = database
+        self._reader = reader
+        self._group = group
+        self._policy = policy
+
+    async def due(self, *, limit: int = 100) -> int:
+        """Try the letters whose time has come, each in a transaction of its own; says how many."""
+        async with self._database.transaction("work") as tx:
+            rows = await tx.fetch(deadletter.CLAIM_DUE, tx.now, tx.now + self._policy.most, limit)
+        for row in rows:
+            await self.one(row["id"])
+        return len(rows)
+
+    async def one(self, number: int) -> str:
+        """Try one letter now, whatever its status; returns the new one.
+
+        An unknown number returns ``UNKNOWN``, a letter that is done stays ``DONE``.
+        Raises UnavailableError where the database fails: the letter stays as it was.
+        """
+        try:
+            return await self._try(number)
+        except Exception as error:  # the handler may raise anything, again
+            if is_environment(error):
+                raise
+            return await self._failed(number, error)
+
+    async def _try(self, number: int) -> str:
+        async with self._database.transaction("work") as tx:
+            found = await deadletter.lock(tx, number)
+            if found is None or found.status == "DONE":
+                return "UNKNOWN" if found is None else "DONE"
+            status = await self._handle(tx, found)
+            await deadletter.mark(tx, number, status, error=next(iter(tx.parked.values()), None))
+        return status
+
+    async def _handle(self, tx: Transaction, found: DeadLetter) -> str:
+        one = self._reader.read(found.message)
+        if one.delivery is None or one.route is None or one.event_id is None:
+            raise EnvelopeError(one.error)
+        if await inbox.impostors(tx, self._group, {one.event_id: one.digest}):
+            raise EnvelopeError(f"eventId {one.event_id} came before with other content.")
+        if await inbox.admit_again(tx, self._group, one.event_id, one.route.struct.EVENT, one.digest):
+            await one.route.handle(tx, [one.delivery])
+        if tx.parked:
+            await inbox.conclude(tx, self._group, list(tx.parked), Outcome.PARKED)
+            return "PARKED"
+        return "DONE"
+
+    async def _failed(self, number: int, error: Exception) -> str:
+        async with self._database.transaction("work") as tx:
+            found = await deadletter.lock(tx, number)
+            if found is None or found.status == "DONE":
+                return "UNKNOWN" if found is None else "DONE"
+            last = found.status != "RETRYING" or found.attempts >= self._policy.attempts_max
+            if last and found.event_id is not None and not isinstance(error, EnvelopeError):
+                await inbox.conclude(tx, self._group, [found.event_id], Outcome.DEAD)
+            status = "DEAD" if last else "RETRYING"
+            retry_at = None if last else tx.now + self._policy.wait(found.attempts)
+            await deadletter.mark(tx, number, status, error=telemetry.describe(error), retry_at=retry_at)
+        return status
