@@ -90,7 +90,7 @@ def check(folder: Path = CONTRACTS, code: Code | None = None) -> Verdict:
 
 
 def read_code() -> Code:
-    """Ask the contract modules for their Structs and every service's live Handlers for what it hears.
+    """Ask the contract modules for their Structs and every service's live handlers for what it hears.
 
     Services are found by folder and imported by name: contracts must not depend on services (import contract).
     """
@@ -99,14 +99,15 @@ def read_code() -> Code:
         for module in pkgutil.iter_modules([str(Path(__file__).parent)])
     }
     writers = {service: structs for service, structs in written.items() if structs}
+    events = {f"{kind.__module__}.{kind.__name__}" for structs in writers.values() for kind in structs}
     readers: dict[str, tuple[type[Event], ...]] = {}
     borrowed: list[tuple[str, str, str]] = []
     for root in map(Path, ecom.__path__):
-        for handlers in sorted(root.glob("*/handlers.py")):
-            service = handlers.parent.name
-            module = importlib.import_module(f"ecom.{service}.handlers")
-            readers[f"{service}-service"] = tuple(route.struct for route in module.handlers.routes.values())
-            borrowed += _borrowed(handlers.parent, service)
+        for place in sorted(root.glob("*/service.py")):
+            service = place.parent.name
+            blueprint = importlib.import_module(f"ecom.{service}.service").build({}).blueprint
+            readers[blueprint.name] = tuple(route.struct for route in blueprint.handlers.routes.values())
+            borrowed += _borrowed(place.parent, service, events)
     return Code(writers, readers, tuple(borrowed))
 
 
@@ -118,7 +119,7 @@ def _structs(module: ModuleType) -> tuple[type[Event], ...]:
     )
 
 
-def _borrowed(folder: Path, service: str) -> Iterator[tuple[str, str, str]]:
+def _borrowed(folder: Path, service: str, events: set[str]) -> Iterator[tuple[str, str, str]]:
     """Calls in a service that build an event Struct of another producer: only a writer builds its events."""
     for path in sorted(folder.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -127,7 +128,7 @@ def _borrowed(folder: Path, service: str) -> Iterator[tuple[str, str, str]]:
             for node in ast.walk(tree)
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ecom.contracts.")
             for alias in node.names
-            if node.module != f"ecom.contracts.{service}"
+            if node.module != f"ecom.contracts.{service}" and f"{node.module}.{alias.name}" in events
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in foreign:

@@ -18,17 +18,19 @@ OUTBOX_FAILED = Gauge("order_outbox_failed_records", "Outbox records of the orde
 OLDEST_PENDING = Gauge("order_oldest_pending_seconds", "Age of the oldest order without a verdict.")
 
 
-def jobs(*, facts_kept: timedelta) -> list[Job]:
+def jobs(*, facts_kept: timedelta, forget_every: timedelta) -> list[Job]:
     """The periodic jobs; facts about foreign orders are kept as long as the inbox keeps their events."""
 
     async def forget(context: JobContext) -> None:
-        async with context.database.transaction("work") as tx:
-            await store.forget(tx, keys_after=KEYS_KEPT, facts_after=facts_kept, limit=FORGET_MAX)
+        forgotten = FORGET_MAX
+        while forgotten >= FORGET_MAX:
+            async with context.database.transaction("work") as tx:
+                forgotten = await store.forget(tx, keys_after=KEYS_KEPT, facts_after=facts_kept, limit=FORGET_MAX)
 
     return [
         Job("saga-timeouts", timedelta(seconds=1), time_out),
         Job("order-metrics", timedelta(seconds=15), measure),
-        Job("order-forget", timedelta(minutes=10), forget),
+        Job("order-forget", forget_every, forget),
     ]
 
 

@@ -239,7 +239,7 @@ async def record_foreign(tx: Transaction, facts: Sequence[tuple[str, Delivery[Ev
 
 
 async def forget(tx: Transaction, *, keys_after: timedelta, facts_after: timedelta, limit: int) -> int:
-    """Delete some idempotency keys and foreign facts that are past their time; says how many."""
+    """Delete some idempotency keys and facts that are past their time; says how many."""
     keys = await tx.execute(DELETE_OLD_KEYS, tx.now - keys_after, limit)
     return keys + await tx.execute(DELETE_OLD_FOREIGN_FACTS, tx.now - facts_after, limit)
 

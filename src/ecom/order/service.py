@@ -1,0 +1,58 @@
+"""The order service put together: settings, handlers, jobs, routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from dovecote.errors import SettingsError
+from dovecote.service import Blueprint
+from dovecote.settings import App, Group, load
+from ecom.order import http
+from ecom.order.handlers import handlers
+from ecom.order.jobs import jobs
+from ecom.web.built import Built
+
+NAME = "order-service"
+SCHEMA = "order_service"
+HERE = Path(__file__).parent
+
+
+class SagaSettings(Group, frozen=True, kw_only=True):
+    """``app.saga``: how long payment and stock may take to answer."""
+
+    payment_timeout_minutes: Annotated[int, Meta(ge=1)] = 15
+    payment_timeout: timedelta | None = None  # (+) overrides the minutes
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long an order waits for both answers."""
+        return self.payment_timeout or timedelta(minutes=self.payment_timeout_minutes)
+
+
+class OrderApp(App, frozen=True, kw_only=True):
+    """``app`` of the order service."""
+
+    saga: SagaSettings = SagaSettings()
+
+
+def build(environ: Mapping[str, str]) -> Built:
+    """The service as its configuration wants it; nothing runs yet. Raises SettingsError."""
+    settings = load(OrderApp, service="order", yaml=HERE / "application.yml", environ=environ)
+    timeout, cleanup = settings.app.saga.timeout, settings.app.cleanup
+    if timeout <= timedelta(0):
+        raise SettingsError("app.saga.payment-timeout must be longer than zero, e.g. PT15M.")
+    blueprint = Blueprint(
+        name=NAME,
+        schema=SCHEMA,
+        migrations=HERE / "migrations",
+        settings=settings,
+        handlers=handlers,
+        jobs=jobs(facts_kept=cleanup.dedup_retention, forget_every=cleanup.fixed_delay),
+    )
+    return Built(blueprint=blueprint, routes=partial(http.routes, rules=http.Rules(timeout)))
