@@ -152,6 +152,7 @@ async def start_child(
         name=name,
         argv=lambda record: [
             sys.executable,
+            "-P",
             "-m",
             "ecom.cli",
             *(part.replace("{port}", str(record.port)) for part in argv),

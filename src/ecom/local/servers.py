@@ -20,13 +20,14 @@ BOOTSTRAP = "ECOM_KAFKA_BOOTSTRAP_SERVERS"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the servers are; `postgres` and `kafka` are None where the user brought them."""
+    """Where the servers are; `postgres` and `kafka` are None where the user, or another launcher, brought them."""
 
     home: Home
     database_url: str
     bootstrap: str
     postgres: Child | None = None
     kafka: Child | None = None
+    is_guest: bool = False  # another launcher owns the home
 
     @property
     def environ(self) -> dict[str, str]:
@@ -85,7 +86,7 @@ def _running(home: Home, environ: Mapping[str, str]) -> Servers:
         bootstrap = kafka.bootstrap(records[kafka.NAME])
     if not url or not bootstrap:
         raise LocalError(f"The servers on {home.path} are just starting or stopping: try again in a moment.")
-    return Servers(home=home, database_url=url, bootstrap=bootstrap)
+    return Servers(home=home, database_url=url, bootstrap=bootstrap, is_guest=True)
 
 
 async def _both(*starts: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,5 @@
+"""`python -m ecom.cli`: what the launcher runs."""
+
+from ecom.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The event loop of a command: the first signal asks it to end in order, the second ends it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(main: Coroutine[Any, Any, T], *, stop_is_success: bool = False) -> T:
+    """Run a command to its end.
+
+    A signal cancels it, so that every block it is in is left in order, and ends the process with 0 where being
+    stopped is how the command ends, else with the signal's number.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_until_signal(main, stop_is_success))
+
+
+async def _until_signal(main: Coroutine[Any, Any, T], stop_is_success: bool) -> T:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(main)
+    received: list[signal.Signals] = []
+
+    def stop(number: signal.Signals) -> None:
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        task.cancel()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise SystemExit(0 if stop_is_success else 128 + received[0]) from None
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def forever() -> None:
+    """Wait until a signal comes."""
+    await asyncio.Event().wait()

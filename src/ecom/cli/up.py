@@ -1,0 +1,55 @@
+"""`ecom up`: runs the shop until it is stopped."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="up")(up)
+
+
+def up(
+    port: Annotated[int, typer.Option(help="The HTTP port of all services together.", envvar="SERVER_PORT")] = 8080,
+    address: Annotated[str, typer.Option(help="The address to listen on.", envvar="SERVER_ADDRESS")] = "127.0.0.1",
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Each service in a process and on a port of its own.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="Goes before every schema, topic and group.")] = "",
+) -> None:
+    """Run the shop until Ctrl-C, which stops everything in order."""
+    from ecom.cli import logs, loop
+
+    logs.set_up()
+    loop.run(_up(port, address, separate, prefix), stop_is_success=True)
+
+
+async def _up(port: int, address: str, separate: bool, prefix: str) -> None:
+    from ecom.cli import loop
+    from ecom.local import Home, home_path, servers
+    from ecom.running import PROVIDER_URL, http_ports, provider, run_apart, run_here
+    from ecom.serving import bind
+    from ecom.shop import Shop, shown
+
+    environ = dict(os.environ)
+    Shop.all(environ, prefix=prefix)  # a wrong setting is told before anything starts
+    if not separate:
+        bind(address, port).close()
+    async with servers(Home(home_path(environ)), environ) as running, provider(running, environ) as provider_url:
+        environ[PROVIDER_URL] = provider_url
+        shop = Shop.all(environ, prefix=prefix)
+        typer.echo(f"PostgreSQL {shown(running.database_url)}, Kafka {running.bootstrap}, provider {provider_url}")
+        runner = (
+            run_apart(shop, running, environ=environ, ports=http_ports(shop))
+            if separate
+            else run_here(shop, running, address=address, port=port)
+        )
+        async with runner as here:
+            for url in dict.fromkeys(here.urls.values()):
+                names = ", ".join(name for name, its in here.urls.items() if its == url)
+                typer.echo(f"{url}  {names}")
+            typer.echo("The shop is open; Ctrl-C closes it.")
+            await loop.forever()

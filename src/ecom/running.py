@@ -1,0 +1,120 @@
+"""The shop while it runs: in this process behind one port, or each service in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from dovecote.service import Service
+from ecom.local import Servers
+from ecom.local.child import Child, start_child, stop_all
+from ecom.local.process import is_alive
+from ecom.serving import base_url, bind, serving
+from ecom.shop import SERVICES, Shop
+from ecom.web.admission import admission
+from ecom.web.application import application
+
+log = structlog.get_logger("ecom.running")
+
+PROVIDER = "provider"
+PROVIDER_URL = "APP_PAYMENT_PROVIDER_URL"
+_WATCH_S = 0.5
+_RESTART_S = 1.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where a running shop is reached; `services` are those of this process."""
+
+    urls: Mapping[str, str]
+    services: Mapping[str, Service] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The one address of a shop behind one port."""
+        return self.urls[SERVICES[0]] if SERVICES[0] in self.urls else next(iter(self.urls.values()))
+
+
+@contextlib.asynccontextmanager
+async def run_here(shop: Shop, servers: Servers, *, address: str, port: int) -> AsyncIterator[Running]:
+    """Migrate, create topics, start the services on this loop, and answer HTTP on one port (0 picks a free one)."""
+    tokens = [built.blueprint.app.admin.token for built in shop.built.values()]
+    guard = admission(address, next(filter(None, tokens), ""))
+    with contextlib.closing(bind(address, port)) as taken:
+        await shop.migrate(servers.database_url)
+        await shop.create_topics(servers.bootstrap)
+        services = await asyncio.to_thread(shop.services, servers.database_url, servers.bootstrap)
+        name = next(iter(shop.built)) + "-service" if len(shop.built) == 1 else "ecom"
+        try:
+            for service in services.values():
+                await service.start()
+            parts = [(shop.built[short], service.database) for short, service in services.items()]
+            async with serving(application(parts, name=name, admission=guard), taken):
+                yield Running(dict.fromkeys(services, base_url(taken)), services)
+        finally:
+            await asyncio.gather(*(service.stop() for service in services.values()))
+
+
+@contextlib.asynccontextmanager
+async def run_apart(
+    shop: Shop, servers: Servers, *, environ: Mapping[str, str], ports: Mapping[str, int]
+) -> AsyncIterator[Running]:
+    """Start each service in a process of its own, on its own port, and start again the ones that die."""
+    await shop.migrate(servers.database_url)
+    await shop.create_topics(servers.bootstrap)
+    given = {**environ, **servers.environ}
+    children: dict[str, Child] = {}
+
+    async def start(name: str) -> None:
+        argv = ["serve", name, "--port", "{port}", "--prefix", shop.prefix]
+        children[name] = await start_child(servers.home, name, argv, environ=given, port=ports.get(name))
+
+    watch: asyncio.Task[None] | None = None
+    try:
+        await asyncio.gather(*(start(name) for name in shop.built))
+        watch = asyncio.create_task(_keep(children, start))
+        yield Running({name: f"http://127.0.0.1:{child.port}" for name, child in children.items()})
+    finally:
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        await asyncio.gather(*(child.stop() for child in children.values()))
+
+
+async def _keep(children: Mapping[str, Child], start: Callable[[str], Awaitable[None]]) -> None:
+    """Start a child again when it has died; one that cannot be started is tried again, for ever, once a second."""
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        for name in [name for name, child in children.items() if not child.is_alive()]:
+            log.error("process died; starting it again", process=name)
+            await asyncio.sleep(_RESTART_S)
+            await start(name)
+
+
+@contextlib.asynccontextmanager
+async def provider(servers: Servers, environ: Mapping[str, str], *options: str) -> AsyncIterator[str]:
+    """The payment provider's address: the one configured, one that still lives, or a new process of ours."""
+    configured = environ.get(PROVIDER_URL, "").strip()
+    if configured:
+        yield configured
+        return
+    home = servers.home
+    record = home.record(PROVIDER)
+    if servers.is_guest and record is not None and is_alive(record):
+        yield f"http://127.0.0.1:{record.port}"
+        return
+    argv = ["provider", "--port", "{port}", "--home", str(home.path / PROVIDER), *options]
+    child = await start_child(home, PROVIDER, argv, environ=environ)
+    try:
+        yield f"http://127.0.0.1:{child.port}"
+    finally:
+        await stop_all([child])
+
+
+def http_ports(shop: Shop) -> dict[str, int]:
+    """The port of each service when it runs alone, as its settings say."""
+    return {name: built.blueprint.settings.port for name, built in shop.built.items()}
