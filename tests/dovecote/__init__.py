@@ -1,0 +1,1 @@
+"""Tests of the library on the real servers, with a small service of their own."""
