@@ -115,11 +115,14 @@ def routes(database: Database, rules: Rules) -> list[HTTPRouteHandler]:
 
     @get("/api/orders", summary="A customer's orders")
     async def of_user(
-        user_id: Annotated[int, QueryParameter(query="userId", ge=1, le=USER_ID_MAX)],
+        # Litestar names a wrong parameter by its Python name, so this one is the client's.
+        userId: Annotated[int | None, QueryParameter(ge=1, le=USER_ID_MAX)] = None,  # noqa: N803
         limit: Annotated[int, QueryParameter(ge=1, le=store.LIST_MAX)] = LIST_DEFAULT,
     ) -> list[OrderAnswer]:
         """Newest first."""
-        return [_answer(order) for order in await store.of_user(database, user_id, limit)]
+        if userId is None:
+            raise _wrong("userId", "is required")
+        return [_answer(order) for order in await store.of_user(database, userId, limit)]
 
     @post("/api/orders/{order_id:str}/cancel", status_code=200, summary="Cancel an order")
     async def cancel(order_id: FromPath[str], request: Request[Any, Any, Any]) -> OrderAnswer:

@@ -32,7 +32,9 @@ class SagaSettings(Group, frozen=True, kw_only=True):
     @property
     def timeout(self) -> timedelta:
         """How long an order waits for both answers."""
-        return self.payment_timeout or timedelta(minutes=self.payment_timeout_minutes)
+        if self.payment_timeout is not None:
+            return self.payment_timeout
+        return timedelta(minutes=self.payment_timeout_minutes)
 
 
 class OrderApp(App, frozen=True, kw_only=True):
