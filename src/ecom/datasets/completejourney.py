@@ -79,7 +79,7 @@ class Journey:
 
     def baskets(self, count: int, *, seed: int) -> Iterator[Basket]:
         """``count`` baskets as they followed each other, from a day the seed picks; the year repeats where it ends."""
-        place = random.Random(seed).randrange(len(self))
+        place = random.Random(seed).randrange(len(self))  # noqa: S311 (repeatable, not secret)
         while count > 0:
             taken = min(count, _CHUNK_BASKETS, len(self) - place)
             yield from self._slice(place, place + taken)
@@ -136,9 +136,7 @@ def _orders(rows: pa.Table) -> pa.Table:
     """Drop what is no order line, and give every product its commonest price (the lower of two as common)."""
     zero = _count(pc.less(rows["quantity"], 1))
     over = _count(pc.greater(rows["quantity"], QUANTITY_MAX))
-    rows = rows.filter(
-        pc.and_(pc.greater_equal(rows["quantity"], 1), pc.less_equal(rows["quantity"], QUANTITY_MAX))
-    )
+    rows = rows.filter(pc.and_(pc.greater_equal(rows["quantity"], 1), pc.less_equal(rows["quantity"], QUANTITY_MAX)))
     cents = _cents(rows["sales_value"], rows["quantity"])
     prices = (
         pa.table({"product_id": rows["product_id"], "cents": cents})

@@ -7,10 +7,10 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
-from dovecote.errors import SettingsError
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from dovecote.errors import SettingsError
 from ecom.web.problems import Problem
 
 HEADER = "X-Admin-Token"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from dovecote.database import Database
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
+from dovecote.database import Database
 from ecom.web import health
 from ecom.web.admission import Admission
 from ecom.web.built import Built

@@ -7,11 +7,12 @@ import time
 from typing import Any
 
 import structlog
-from dovecote import ids
-from dovecote.events import Cause
 from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from dovecote import ids
+from dovecote.events import Cause
 
 HEADER = "X-Correlation-Id"
 _HEADER = b"x-correlation-id"
@@ -68,13 +69,7 @@ class CorrelationDoor:
 
 def _tell(scope: HTTPScope, status: int, seconds: float) -> None:
     """One line for each write and each refusal; reads that succeed are silent below debug."""
-    level = (
-        "error"
-        if status >= 500
-        else "debug"
-        if scope["method"] in _QUIET_METHODS and status < 400
-        else "info"
-    )
+    level = "error" if status >= 500 else "debug" if scope["method"] in _QUIET_METHODS and status < 400 else "info"
     getattr(log, level)(
         "request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1)
     )

@@ -1,4 +1,4 @@
-"""JSON in and out without losing a digit: bodies are decoded once, straight into their Struct; Decimals answer as numbers."""
+"""JSON in and out without losing a digit: bodies go straight into their Struct, Decimals answer as numbers."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ class ExactRequest(Request[Any, Any, Any]):
 class ExactResponse(Response[Any]):
     """A response whose JSON writes a Decimal as a number with exactly its digits."""
 
-    def render(
-        self, content: Any, media_type: str, enc_hook: Callable[[Any], Any] = default_serializer
-    ) -> bytes:
+    def render(self, content: Any, media_type: str, enc_hook: Callable[[Any], Any] = default_serializer) -> bytes:
         """Encode the content; anything that is not JSON goes Litestar's way."""
         if media_type != MediaType.JSON or isinstance(content, (bytes, str)):
             return super().render(content, media_type, enc_hook)

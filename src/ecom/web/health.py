@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from litestar import MediaType, Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
 from dovecote.database import Database
 from dovecote.envelope import instant
 from dovecote.errors import DovecoteError
 from dovecote.sql import Sql
-from litestar import MediaType, Response, get
-from litestar.handlers import HTTPRouteHandler
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 PING = Sql("SELECT 1")
 READY_SECONDS_MAX = 2.0
@@ -44,11 +45,11 @@ def routes(service: str, ready: Ready) -> list[HTTPRouteHandler]:
 
     @get(["/readyz", "/actuator/health", "/actuator/health/readiness"], include_in_schema=False)
     async def is_ready() -> Response[dict[str, str]]:
-        return _verdict(await ready())
+        return _verdict(up=await ready())
 
     @get("/internal/health", include_in_schema=False)
     async def internal() -> Response[dict[str, Any]]:
-        verdict = _verdict(await ready())
+        verdict = _verdict(up=await ready())
         body = {"service": service, **verdict.content, "timestamp": instant(datetime.now(UTC))}
         return Response(body, status_code=verdict.status_code, media_type=MediaType.JSON)
 
@@ -59,7 +60,7 @@ def routes(service: str, ready: Ready) -> list[HTTPRouteHandler]:
     return [alive, is_ready, internal, metrics]
 
 
-def _verdict(up: bool) -> Response[dict[str, str]]:
+def _verdict(*, up: bool) -> Response[dict[str, str]]:
     return Response(
         {"status": "UP" if up else "OUT_OF_SERVICE"},
         status_code=200 if up else 503,

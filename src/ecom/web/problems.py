@@ -1,4 +1,4 @@
-"""Refusals: RFC 9457 problem JSON, with the older names that clients in the field look for, and never a 500 for bad input."""
+"""Refusals: RFC 9457 problem JSON, with the older names clients in the field look for; bad input is never a 500."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 import structlog
-from dovecote.envelope import instant
-from dovecote.errors import is_environment
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from dovecote.envelope import instant
+from dovecote.errors import is_environment
 from ecom.web.correlation import correlation_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -89,9 +89,7 @@ def problem_of(error: Exception) -> Problem:
         )
     if getattr(error, "sqlstate", None) in _VALUE_STATES:
         return Problem(400, "VALIDATION_FAILED", "A value is outside what can be stored.")
-    return Problem(
-        500, "INTERNAL_ERROR", "Something failed on our side; the log knows more by the correlationId."
-    )
+    return Problem(500, "INTERNAL_ERROR", "Something failed on our side; the log knows more by the correlationId.")
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -125,7 +123,7 @@ def respond(problem: Problem, *, path: str, correlation: str) -> Response[bytes]
 
 
 def invalid(text: str) -> Problem:
-    """msgspec's sentence as a problem: ``… - at `$.items[0].quantity` `` names the field."""
+    """A sentence of msgspec as a problem: ``… - at `$.items[0].quantity` `` names the field."""
     place = _MSGSPEC_PATH.search(text)
     field = place["path"] if place else ""
     sentence = text[: place.start()] if place else text
@@ -145,9 +143,7 @@ def _from_signature(error: ValidationException) -> Problem:
     if field == "data" and source == "body":
         return Problem(400, "VALIDATION_FAILED", "The request has no body; send a JSON object.")
     sentence = str(first.get("message", "is not valid"))
-    return Problem(
-        400, "VALIDATION_FAILED", f"{field}: {sentence}." if field else f"{sentence}.", field or None
-    )
+    return Problem(400, "VALIDATION_FAILED", f"{field}: {sentence}." if field else f"{sentence}.", field or None)
 
 
 def _from_http(error: HTTPException) -> Problem:
