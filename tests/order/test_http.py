@@ -263,6 +263,21 @@ async def test_metrics_have_the_names_of_the_contract(client: httpx.AsyncClient)
         assert f"\n{name} " in text
 
 
+async def test_the_calls_are_described(client: httpx.AsyncClient) -> None:
+    """/openapi.json names every call of the order service, with the body of a placing."""
+    described = (await client.get("/openapi.json")).json()
+    assert {path for path in described["paths"] if path.startswith("/api/")} == {
+        "/api/orders",
+        "/api/orders/{order_id}",
+        "/api/orders/{order_id}/cancel",
+        "/api/orders/{order_id}/confirm",
+        "/api/orders/admin/saga/timeouts/run",
+        "/api/orders/admin/outbox/replay-failed",
+    }
+    bodies = described["components"]["schemas"]
+    assert {"userId", "currency", "items"} <= bodies["PlaceOrder"]["properties"].keys()
+
+
 def test_the_sweep_has_a_limit() -> None:
     """One transaction of the sweep stays small."""
     assert saga.SWEEP_MAX <= 1000
