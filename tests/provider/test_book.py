@@ -70,8 +70,10 @@ def test_same_key_other_body() -> None:
     first = book.decide(AUTHORIZE, order("k"), AT)
     other = book.decide(AUTHORIZE, order("k", amount_minor=9), AT)
     assert other.reply.status == 409
-    assert other.entry is not None and other.entry.outcome is Mark.CONFLICT
-    assert first.entry is not None and first.entry.request_hash != other.entry.request_hash
+    assert other.entry is not None
+    assert other.entry.outcome is Mark.CONFLICT
+    assert first.entry is not None
+    assert first.entry.request_hash != other.entry.request_hash
     assert book.decide(AUTHORIZE, order("k"), AT).reply == first.reply
 
 
@@ -91,7 +93,8 @@ def test_second_authorization_holds_twice() -> None:
     """
     book = Book(seed=1)
     one, two = (book.decide(AUTHORIZE, order(key), AT).entry for key in ("k1", "k2"))
-    assert one is not None and two is not None
+    assert one is not None
+    assert two is not None
     assert one.outcome is two.outcome is Mark.APPROVED
     assert one.provider_id != two.provider_id
 

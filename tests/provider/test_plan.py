@@ -45,9 +45,7 @@ def test_seed_decides() -> None:
     """The same seed and key give the same plan in every run; keys differ among themselves."""
     keys = [f"k{number}" for number in range(50)]
     slow = [PLANNER.plan(Operation.AUTHORIZE, "card-slow", key, 1).answer_after for key in keys]
-    assert slow == [
-        Planner(seed=7).plan(Operation.AUTHORIZE, "card-slow", key, 1).answer_after for key in keys
-    ]
+    assert slow == [Planner(seed=7).plan(Operation.AUTHORIZE, "card-slow", key, 1).answer_after for key in keys]
     assert all(timedelta(milliseconds=150) <= delay <= timedelta(milliseconds=450) for delay in slow)
     tries = {PLANNER.plan(Operation.AUTHORIZE, "card-unavailable", key, 1).failing_tries for key in keys}
     assert tries == {1, 2}

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
-from ecom.provider.interface import ALREADY_CAPTURED, ALREADY_VOIDED, NOT_FOUND, Held, Operation
+from ecom.provider.interface import (
+    ALREADY_CAPTURED,
+    ALREADY_REFUNDED,
+    ALREADY_VOIDED,
+    AMOUNT_MISMATCH,
+    NOT_FOUND,
+    Held,
+    Operation,
+)
 from ecom.provider.ledger import Entry, Mark
 from ecom.provider.wire import ABSENT, APPROVED, CONFLICT, DECLINED, Order, Reply, Sight
 
@@ -19,7 +27,7 @@ _AFTER = {
     Operation.VOID: Held.VOIDED,
     Operation.REFUND: Held.REFUNDED,
 }
-_SETTLED = {Held.CAPTURED: ALREADY_CAPTURED, Held.VOIDED: ALREADY_VOIDED, Held.REFUNDED: "ALREADY_REFUNDED"}
+_SETTLED = {Held.CAPTURED: ALREADY_CAPTURED, Held.VOIDED: ALREADY_VOIDED, Held.REFUNDED: ALREADY_REFUNDED}
 
 
 @dataclass(slots=True)
@@ -99,9 +107,7 @@ class Book:
         if not charges:
             return Sight(reference=reference, held=Held.NOTHING)
         charge = self._latest(reference) or charges[-1]
-        return Sight(
-            reference=reference, held=charge.held, provider_id=charge.provider_id, reason=charge.reason
-        )
+        return Sight(reference=reference, held=charge.held, provider_id=charge.provider_id, reason=charge.reason)
 
     def _judge(self, operation: Operation, order: Order, refusal: str | None) -> tuple[Mark, str | None, str]:
         if operation is Operation.AUTHORIZE:
@@ -111,7 +117,7 @@ class Book:
         if charge is None:
             return Mark.DECLINED, NOT_FOUND, ""
         if (charge.amount_minor, charge.currency) != (order.amount_minor, order.currency):
-            return Mark.DECLINED, "AMOUNT_MISMATCH", charge.provider_id
+            return Mark.DECLINED, AMOUNT_MISMATCH, charge.provider_id
         if charge.held is _AFTER[operation]:
             return Mark.REPEATED, None, charge.provider_id
         reason = refusal or _obstacle(operation, charge.held)
@@ -143,7 +149,7 @@ def _obstacle(operation: Operation, held: Held) -> str | None:
             reasons = {
                 Held.CAPTURED: ALREADY_CAPTURED,
                 Held.VOIDED: ALREADY_VOIDED,
-                Held.REFUNDED: "ALREADY_REFUNDED",
+                Held.REFUNDED: ALREADY_REFUNDED,
             }
             return reasons.get(held)
         case Operation.REFUND:

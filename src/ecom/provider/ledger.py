@@ -79,9 +79,7 @@ class Ledger:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._file)
-            raise LedgerError(
-                f"another process writes {self._path}; stop it or use another --home"
-            ) from error
+            raise LedgerError(f"another process writes {self._path}; stop it or use another --home") from error
         self._cut_torn_line()
         self._lines: list[bytes] = []
         self._appended = 0

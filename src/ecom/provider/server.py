@@ -184,9 +184,7 @@ async def _chunks(request: web.Request) -> AsyncIterator[list[bytes]]:
         yield rest
 
 
-async def serve(
-    *, port: int, home: Path, seed: int, address: str = "127.0.0.1", late: timedelta = LATE
-) -> None:
+async def serve(*, port: int, home: Path, seed: int, address: str = "127.0.0.1", late: timedelta = LATE) -> None:
     """Run until SIGTERM or SIGINT. Port 0 takes a free one; `home/provider.url` says which.
 
     Raises LedgerError where another process has the ledger, OSError where the port is in use or the disk

@@ -1,0 +1,203 @@
+"""All SQL about payments themselves; `calls_store` has what concerns the talk with the provider.
+
+Lock order, the same in handlers, workers, HTTP and jobs: intents (dovecote) → keys of clients → payments by
+order_id. New payments are inserted sorted before any is locked: whoever needs a row that another transaction
+is inserting waits there, holding only rows that sort before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from dovecote.database import Database, Record, Transaction
+from dovecote.sql import Sql
+from ecom.payment.domain import Payment
+from ecom.payment.stages import Stage, Status
+
+INSERT_PAYMENTS = Sql("""
+    INSERT INTO payment (order_id, payment_id, stage, status, settlement, unknown_since, amount_minor, currency,
+                         user_id, payment_method, provider_payment_id, idempotency_key, failure_reason, sequence,
+                         trace_id, created_at, updated_at)
+    SELECT new.order_id, new.payment_id, new.stage, new.status, 'NONE', NULL, new.amount_minor, new.currency,
+           new.user_id, new.payment_method, NULL, new.idempotency_key, new.failure_reason, 0, new.trace_id, $12, $12
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+                  $8::text[], $9::text[], $10::text[], $11::text[])
+        AS new(order_id, payment_id, stage, status, amount_minor, currency, user_id, payment_method,
+               idempotency_key, failure_reason, trace_id)
+     ORDER BY new.order_id
+    ON CONFLICT (order_id) DO NOTHING
+    RETURNING order_id
+""")
+LOCK_PAYMENTS = Sql("""
+    SELECT order_id, payment_id, stage, status, unknown_since, amount_minor, currency, user_id, payment_method,
+           provider_payment_id, idempotency_key, failure_reason, sequence, trace_id, created_at, updated_at
+      FROM payment
+     WHERE order_id = ANY($1::text[])
+     ORDER BY order_id
+       FOR UPDATE
+""")
+UPDATE_PAYMENTS = Sql("""
+    UPDATE payment AS p
+       SET stage = new.stage, status = new.status, settlement = new.settlement, unknown_since = new.unknown_since,
+           amount_minor = new.amount_minor, currency = new.currency, user_id = new.user_id,
+           payment_method = new.payment_method, provider_payment_id = new.provider_payment_id,
+           idempotency_key = new.idempotency_key, failure_reason = new.failure_reason, sequence = new.sequence,
+           updated_at = $14
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::text[],
+                  $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[])
+        AS new(order_id, stage, status, settlement, unknown_since, amount_minor, currency, user_id, payment_method,
+               provider_payment_id, idempotency_key, failure_reason, sequence)
+     WHERE p.order_id = new.order_id
+""")
+READ_PAYMENT = Sql("""
+    SELECT order_id, payment_id, stage, status, unknown_since, amount_minor, currency, user_id, payment_method,
+           provider_payment_id, idempotency_key, failure_reason, sequence, trace_id, created_at, updated_at
+      FROM payment
+     WHERE payment_id = $1
+""")
+FIND_BY_REFERENCE = Sql("""
+    SELECT order_id FROM payment WHERE provider_payment_id = $1 OR payment_id = $1 ORDER BY order_id LIMIT 1
+""")
+# Who claims a key that another transaction is claiming waits for its commit and then reads what it wrote.
+CLAIM_KEYS = Sql("""
+    INSERT INTO intent_key (key, order_id, created_at)
+    SELECT new.key, new.order_id, $3
+      FROM unnest($1::text[], $2::text[]) AS new(key, order_id)
+     ORDER BY new.key
+    ON CONFLICT (key) DO NOTHING
+""")
+READ_KEYS = Sql("""
+    SELECT key, order_id FROM intent_key WHERE key = ANY($1::text[])
+""")
+INSERT_WEBHOOK = Sql("""
+    INSERT INTO webhook_event (provider_event_id, order_id, event_type, received_at)
+    VALUES ($1, $2, $3, $4)
+    ON CONFLICT (provider_event_id) DO NOTHING
+""")
+# A page of payments that nobody has an answer about: UNKNOWN since before $2, or ($3) waiting for a webhook.
+UNSETTLED_PAGE = Sql("""
+    SELECT order_id, payment_id, stage, status, unknown_since, amount_minor, currency, user_id, payment_method,
+           provider_payment_id, idempotency_key, failure_reason, sequence, trace_id, created_at, updated_at
+      FROM payment
+     WHERE order_id > $1
+       AND (unknown_since < $2
+            OR ($3 AND stage IN ('AUTHORIZING', 'AUTHORIZING_ENDED') AND created_at < $2))
+     ORDER BY order_id
+     LIMIT $4
+""")
+OLDEST_UNKNOWN = Sql("""
+    SELECT min(unknown_since) FROM payment WHERE unknown_since IS NOT NULL
+""")
+DELETE_WEBHOOKS = Sql("""
+    DELETE FROM webhook_event
+     WHERE provider_event_id IN (SELECT provider_event_id FROM webhook_event WHERE received_at < $1
+                                  ORDER BY provider_event_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+""")
+# Orders that ended and were never heard of again: nothing can speak of them any more.
+DELETE_TOMBSTONES = Sql("""
+    DELETE FROM payment
+     WHERE order_id IN (SELECT order_id FROM payment WHERE stage = 'ENDED' AND user_id IS NULL AND updated_at < $1
+                         ORDER BY order_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+""")
+
+
+async def insert_new(tx: Transaction, payments: Sequence[Payment]) -> set[str]:
+    """Insert payments that nobody has inserted before; says of which orders."""
+    if not payments:
+        return set()
+    rows = await tx.fetch(
+        INSERT_PAYMENTS,
+        [each.order_id for each in payments],
+        [each.payment_id for each in payments],
+        [each.stage.value for each in payments],
+        [each.status.value for each in payments],
+        [each.amount_minor for each in payments],
+        [each.currency for each in payments],
+        [each.user_id for each in payments],
+        [each.payment_method for each in payments],
+        [each.idempotency_key for each in payments],
+        [each.failure_reason for each in payments],
+        [each.trace_id for each in payments],
+        tx.now,
+    )
+    return {row["order_id"] for row in rows}
+
+
+async def lock(tx: Transaction, order_ids: Iterable[str]) -> dict[str, Payment]:
+    """The payments of these orders, locked in the order of their ids."""
+    wanted = sorted(set(order_ids))
+    if not wanted:
+        return {}
+    return {row["order_id"]: _payment(row) for row in await tx.fetch(LOCK_PAYMENTS, wanted)}
+
+
+async def update(tx: Transaction, payments: Sequence[Payment]) -> None:
+    """Write payments that are locked."""
+    if not payments:
+        return
+    await tx.execute(
+        UPDATE_PAYMENTS,
+        [each.order_id for each in payments],
+        [each.stage.value for each in payments],
+        [each.status.value for each in payments],
+        [each.settlement.value for each in payments],
+        [each.unknown_since for each in payments],
+        [each.amount_minor for each in payments],
+        [each.currency for each in payments],
+        [each.user_id for each in payments],
+        [each.payment_method for each in payments],
+        [each.provider_payment_id for each in payments],
+        [each.idempotency_key for each in payments],
+        [each.failure_reason for each in payments],
+        [each.sequence for each in payments],
+        tx.now,
+    )
+
+
+async def read(database: Database, payment_id: str) -> Payment | None:
+    """One payment as it stands."""
+    row = await database.fetchrow(READ_PAYMENT, payment_id)
+    return _payment(row) if row else None
+
+
+async def order_of(tx: Transaction, reference: str) -> str | None:
+    """The order of the payment with this id, the provider's or ours."""
+    found: str | None = await tx.fetchval(FIND_BY_REFERENCE, reference)
+    return found
+
+
+async def claim_keys(tx: Transaction, claims: Mapping[str, str]) -> dict[str, str]:
+    """Give each key to its order, unless it belongs to one already; says whose each key is now."""
+    keys = list(claims)
+    await tx.execute(CLAIM_KEYS, keys, [claims[key] for key in keys], tx.now)
+    return {row["key"]: row["order_id"] for row in await tx.fetch(READ_KEYS, keys)}
+
+
+async def note_webhook(tx: Transaction, provider_event_id: str, order_id: str, event_type: str) -> bool:
+    """Remember a webhook; False where it has come before."""
+    return await tx.execute(INSERT_WEBHOOK, provider_event_id, order_id, event_type, tx.now) == 1
+
+
+async def unsettled(
+    database: Database, *, after: str, before: datetime, with_pending: bool, limit: int
+) -> list[Payment]:
+    """A page of the payments about which the provider must be asked, by order id."""
+    rows = await database.fetch(UNSETTLED_PAGE, after, before, with_pending, limit)
+    return [_payment(row) for row in rows]
+
+
+async def oldest_unknown(database: Database) -> datetime | None:
+    """Since when the longest open question stands."""
+    since: datetime | None = await database.fetchval(OLDEST_UNKNOWN)
+    return since
+
+
+async def forget(tx: Transaction, before: datetime, limit: int) -> int:
+    """Delete what nothing can refer to any more; says how much there was."""
+    webhooks = await tx.execute(DELETE_WEBHOOKS, before, limit)
+    return webhooks + await tx.execute(DELETE_TOMBSTONES, before, limit)
+
+
+def _payment(row: Record) -> Payment:
+    return Payment(**{**row, "stage": Stage(row["stage"]), "status": Status(row["status"])})

@@ -1,0 +1,197 @@
+"""Talking to the provider: silences, look ups, dead letters, the outage switch."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
+from tests.provider.processes import ProviderProcess
+
+from dovecote.database import Database
+from dovecote.schedule import JobContext
+from dovecote.sql import Sql
+from ecom.payment import calls_store, jobs, telemetry
+from ecom.payment.answers import fact_of, known_from
+from ecom.payment.domain import Mode, Rules
+from ecom.payment.stages import Fact
+from ecom.provider.interface import Answer, Found, Held, Operation, Outcome, Request
+
+ATTEMPTS = Sql("SELECT attempts FROM intent WHERE key = $1")
+ROWS = Sql("SELECT count(*) FROM payment")
+AGE_TOMBSTONES = Sql("UPDATE payment SET updated_at = updated_at - interval '40 days'")
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason", "fact"),
+    [
+        (Operation.AUTHORIZE, "CARD_DECLINED", Fact.DECLINED),
+        (Operation.CAPTURE, "CAPTURE_DECLINED", Fact.CAPTURE_DECLINED),
+        (Operation.CAPTURE, "ALREADY_VOIDED", Fact.CAPTURE_DECLINED),
+        (Operation.CAPTURE, "NOT_FOUND", Fact.UNANSWERED),
+        (Operation.CAPTURE, "AMOUNT_MISMATCH", Fact.UNANSWERED),
+        (Operation.VOID, "ALREADY_CAPTURED", Fact.VOID_TOO_LATE),
+        (Operation.VOID, "NOT_FOUND", Fact.VOIDED),
+        (Operation.VOID, "VOID_DECLINED", Fact.UNANSWERED),
+        (Operation.REFUND, "NOT_CAPTURED", Fact.UNANSWERED),
+    ],
+)
+def test_what_a_refusal_means(operation: Operation, reason: str, fact: Fact) -> None:
+    """A refusal that contradicts our books is not a failure of the customer's card: it stays open for people."""
+    assert fact_of(operation, Answer(Outcome.DECLINED, "sim_1", reason)) is fact
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_what_a_look_up_means(operation: Operation) -> None:
+    """NOTHING never answers (a request may be on its way); a look up that failed is a silence."""
+    assert known_from(operation, Found(Held.NOTHING)) is None
+    unknown = known_from(operation, Found(Held.UNKNOWN, reason="TIMEOUT"))
+    assert unknown == Answer(Outcome.UNKNOWN, reason="TIMEOUT")
+    refunded = known_from(operation, Found(Held.REFUNDED, "sim_1"))
+    assert (refunded is None) == (operation is Operation.VOID)
+
+
+async def test_a_provider_that_is_away(database: Database, tmp_path: Path) -> None:
+    """Asked in vain: UNKNOWN, no event, a dead letter after max-attempts; back again, everything goes on (G8)."""
+    process = ProviderProcess(tmp_path).start()
+    process.kill()
+    desk = PaymentDesk(database, process, rules=Rules(attempts_max=3))
+    order_id = new_order_id()
+    await desk.hear(placed(order_id))
+    for attempt in range(1, 5):
+        assert await desk.work(Operation.AUTHORIZE) == 1
+        letters = await calls_store.dead_letters(database)
+        assert len(letters) == (1 if attempt >= 3 else 0)
+    assert (letters[0].status, letters[0].attempts, letters[0].failure_reason) == ("PENDING", 4, "UNREACHABLE")
+    payment = await desk.payment(order_id)
+    assert (payment["status"], payment["settlement"]) == ("PENDING", "UNKNOWN")
+    assert await desk.events(order_id) == []
+    process.start()
+    await desk.settle()
+    assert await desk.events(order_id) == ["authorized"]
+    (letter,) = await calls_store.dead_letters(database)
+    assert (letter.status, letter.requeued_payment_id) == ("REQUEUED", payment["payment_id"])
+    assert letter.resolved_at is not None
+    process.stop()
+
+
+async def test_crash_after_the_call(desk: PaymentDesk) -> None:
+    """The provider answered and we died before recording it: asked again, nothing is charged twice (G7)."""
+    order_id = new_order_id()
+    await desk.hear(placed(order_id))
+    before = desk.database.transaction
+
+    def dies(lane: str = "api") -> object:
+        if lane == "work" and desk.book(order_id):
+            raise ConnectionError("killed")
+        return before(lane)
+
+    desk.database.transaction = dies  # type: ignore[method-assign, assignment]
+    with pytest.raises(ConnectionError):
+        await desk.work(Operation.AUTHORIZE)
+    desk.database.transaction = before  # type: ignore[method-assign]
+    assert desk.book(order_id) == ["authorize"]
+    assert await desk.events(order_id) == []
+    await desk.settle()
+    assert desk.book(order_id) == ["authorize"]
+    assert await desk.events(order_id) == ["authorized"]
+    assert await desk.database.fetchval(ATTEMPTS, f"authorize:{order_id}") == 2
+
+
+async def test_outage_mode(desk: PaymentDesk) -> None:
+    """Switched off, the provider is not called; what waits stays UNKNOWN; switched on again, it goes on."""
+    order_id = new_order_id()
+    desk.switch.bind(desk.database)
+    await desk.switch.set(outage=True)
+    await desk.hear(placed(order_id))
+    await desk.work(Operation.AUTHORIZE)
+    assert desk.book(order_id) == []
+    assert (await desk.payment(order_id))["settlement"] == "UNKNOWN"
+    await desk.switch.set(outage=False)
+    await desk.settle()
+    assert await desk.events(order_id) == ["authorized"]
+
+
+async def test_failures_on_purpose(desk: PaymentDesk) -> None:
+    """failure-rate fails a share of the calls, the same ones in every run, and none of them is lost."""
+    desk.failure_rate = 0.5
+    orders = [new_order_id() for _ in range(40)]
+    await desk.hear(*[placed(order_id) for order_id in orders])
+    await desk.work(Operation.AUTHORIZE)
+    silent = [order_id for order_id in orders if (await desk.payment(order_id))["settlement"] == "UNKNOWN"]
+    assert 5 < len(silent) < 35
+    await desk.settle(rounds=40)
+    assert all(desk.book(order_id) == ["authorize"] for order_id in orders)
+
+
+async def test_reconcile_by_look_up(desk: PaymentDesk) -> None:
+    """The job finds what the provider did in silence, without asking for anything; the intent then agrees."""
+    authorized, captured, voided = (new_order_id() for _ in range(3))
+    await desk.hear(placed(authorized, "card-timeout"))
+    await desk.hear(placed(captured, "card-capture-timeout"), placed(voided, "card-void-timeout"))
+    await desk.work(Operation.AUTHORIZE)
+    await desk.hear(confirmed(captured))
+    await desk.hear(ends(voided)[0])
+    await desk.work(Operation.CAPTURE)
+    await desk.work(Operation.VOID)
+    assert [(await desk.payment(each))["settlement"] for each in (authorized, captured, voided)] == ["UNKNOWN"] * 3
+    await desk.reconcile()
+    settlements = [(await desk.payment(each))["settlement"] for each in (authorized, captured, voided)]
+    assert settlements == ["NONE", "CAPTURED", "VOIDED"]
+    await desk.settle()
+    assert await desk.events(authorized) == ["authorized"]
+    assert await desk.events(captured) == ["authorized", "captured"]
+    assert desk.book(voided) == ["authorize", "void"]
+
+
+async def test_reconcile_finds_a_lost_webhook(desk: PaymentDesk) -> None:
+    """Webhook mode: nobody asks for the authorization, and a look up finds it where the webhook was lost (G12)."""
+    desk.rules = Rules(mode=Mode.WEBHOOK)
+    order_id, other = new_order_id(), new_order_id()
+    await desk.hear(placed(order_id), placed(other))
+    assert await desk.open_intents() == []
+    desk.rules = Rules()
+    await desk.reconcile()
+    assert await desk.stage(order_id) == "AUTHORIZING"
+    desk.rules = Rules(mode=Mode.WEBHOOK)
+    checkout = PaymentDesk(desk.database, desk.process)
+    async for _ in checkout.provider.authorize([_checkout(order_id)]):
+        pass
+    await desk.reconcile()
+    assert await desk.events(order_id) == ["authorized"]
+    assert await desk.stage(other) == "AUTHORIZING"
+
+
+async def test_the_oldest_question_is_watched(desk: PaymentDesk) -> None:
+    """A gauge says how long the longest question is open; 0 where none is."""
+    context = JobContext(desk.database, _no_lag)
+    await jobs.watch(context)
+    assert telemetry.OLDEST_UNKNOWN._value.get() == 0
+    order_id = new_order_id()
+    await desk.hear(placed(order_id, "card-timeout"))
+    await desk.work(Operation.AUTHORIZE)
+    await jobs.watch(context)
+    assert telemetry.OLDEST_UNKNOWN._value.get() > 0
+
+
+async def test_tombstones_are_forgotten(desk: PaymentDesk) -> None:
+    """The memory of an order that never came is deleted once nothing can repeat it; payments stay for ever."""
+    never, ended = new_order_id(), new_order_id()
+    await desk.hear(ends(never)[0], ends(ended)[0])
+    await desk.hear(placed(ended))
+    context = JobContext(desk.database, _no_lag)
+    await jobs.forget(context, timedelta(days=31))
+    assert await desk.database.fetchval(ROWS) == 2
+    await desk.database.fetch(AGE_TOMBSTONES)
+    await jobs.forget(context, timedelta(days=31))
+    assert await desk.database.fetchval(ROWS) == 1
+
+
+async def _no_lag() -> int:
+    return 0
+
+
+def _checkout(order_id: str) -> Request:
+    """What a checkout page asks of the provider, outside of our service."""
+    return Request(f"checkout:{order_id}", order_id, 1250, "USD", "card")
