@@ -17,6 +17,7 @@ from dovecote.events import Event
 from ecom.contracts import CONTRACTS, Instant, report
 from ecom.contracts.check import Code, Verdict, _borrowed, check, read_code
 from ecom.contracts.inventory import InventoryReserved
+from ecom.contracts.payment import PaymentFailed
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_event_contracts.py"
 Break = Callable[[dict[str, Any]], object]
@@ -146,6 +147,16 @@ class Greedy(Event, frozen=True):
     emitted_at: Instant | None = None
 
 
+class Shared(Event, frozen=True):
+    """A reader of inventory.reserved.v1 that looks for what payment.failed.v1 promises."""
+
+    EVENT: ClassVar[str] = "inventory.reserved.v1"
+
+    order_id: str
+    status: str
+    payment_id: str | None = None
+
+
 def test_an_unregistered_struct_is_named(code: Code) -> None:
     """A writer's Struct and a handler's event must be in the registry."""
     written = {**code.writers, "inventory-service": (*code.writers["inventory-service"], StockWasReturned)}
@@ -174,6 +185,12 @@ def test_a_reader_may_ask_no_more_than_is_promised(code: Code) -> None:
         "payload.reason is required by the reader and optional in the contract",
         "payload.warehouse is read and not in the contract",
     ]
+
+
+def test_one_reader_may_serve_several_events(code: Code) -> None:
+    """An optional field is fine where another event that the service hears promises it, a required one is not."""
+    problems = check(code=replace(code, readers={"order-service": (Shared, PaymentFailed)})).problems
+    assert [problem.wrong for problem in problems] == ["Shared: payload.status is read and not in the contract"]
 
 
 def test_only_its_producer_writes_an_event(code: Code) -> None:

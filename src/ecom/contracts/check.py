@@ -238,6 +238,8 @@ def _readers(
 ) -> Iterator[Problem]:
     for service, structs in code.readers.items():
         file = f"src/ecom/{service.removesuffix('-service')}/handlers.py"
+        heard = [schemas[struct.EVENT].get("properties", {}) for struct in structs if struct.EVENT in schemas]
+        promised = {name for properties in heard for name in properties}
         for struct in structs:
             name = struct.EVENT
             if name not in registered:
@@ -245,5 +247,5 @@ def _readers(
             elif name in events and service not in events[name]["consumers"]:
                 yield Problem(REGISTRY, f"{service} handles {name} and is not among its consumers", "add it there")
             if name in schemas:
-                for demand in reader_asks_too_much(struct, schemas[name]):
+                for demand in reader_asks_too_much(struct, schemas[name], promised):
                     yield Problem(file, f"{struct.__name__}: {demand}", "give the field a default, or promise it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -24,9 +24,12 @@ def writer_differs(struct: type[Event], schema: Node) -> Iterator[str]:
     yield from _differs("payload", struct_schema(struct), schema)
 
 
-def reader_asks_too_much(struct: type[Event], schema: Node) -> Iterator[str]:
-    """Each field that a reader's Struct insists on and the contract does not promise."""
-    yield from _unpromised("payload", struct_schema(struct), schema)
+def reader_asks_too_much(struct: type[Event], schema: Node, elsewhere: Collection[str] = ()) -> Iterator[str]:
+    """Each field that a reader's Struct insists on, or looks for, and the contract does not promise.
+
+    One Struct may serve several events: an optional field that another of them promises (``elsewhere``) is fine.
+    """
+    yield from _unpromised("payload", struct_schema(struct), schema, elsewhere)
 
 
 def _resolve(node: Any, components: Mapping[str, Any]) -> Any:
@@ -69,11 +72,12 @@ def _object_differs(where: str, ours: Node, theirs: Node) -> Iterator[str]:
         yield from _differs(f"{where}.{name}", our_fields[name], their_fields[name])
 
 
-def _unpromised(where: str, reader: Node, contract: Node) -> Iterator[str]:
+def _unpromised(where: str, reader: Node, contract: Node, elsewhere: Collection[str] = ()) -> Iterator[str]:
     fields, promised = reader.get("properties", {}), contract.get("properties", {})
     for name in sorted(fields):
         if name not in promised:
-            yield f"{where}.{name} is read and not in the contract"
+            if name in reader.get("required", ()) or name not in elsewhere:
+                yield f"{where}.{name} is read and not in the contract"
             continue
         if name in reader.get("required", ()) and name not in contract.get("required", ()):
             yield f"{where}.{name} is required by the reader and optional in the contract"
