@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import os
 import secrets
-import tempfile
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -16,7 +15,7 @@ import pytest
 import uvloop
 
 from ecom.local import Home, Servers, servers
-from ecom.local.place import discard
+from ecom.local.place import temporary_home
 from ecom.local.process import free_port
 
 
@@ -27,13 +26,9 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Home]:
-    """A home for this session, searchable by PostgreSQL's own user, removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="ecom-test-"))
-    folder.chmod(0o755)
-    home = Home(folder / "home")
-    yield home
-    discard(home)
-    folder.rmdir()
+    """A home for this session, removed at the end."""
+    with temporary_home() as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +54,18 @@ def prefix() -> str:
 def port() -> int:
     """A loopback port that nothing listens on."""
     return free_port()
+
+
+@pytest.fixture(scope="session")
+def kcat() -> str:
+    """An independent Kafka client's program; without it a user's test is skipped, CI's fails."""
+    found = shutil.which("kcat")
+    if found is None:
+        missing = "kcat is not installed (Debian, Ubuntu: apt install kcat)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
 
 
 @pytest.fixture

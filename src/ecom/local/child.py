@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class Recipe:
     environ: Mapping[str, str]
     folder: Path = REPOSITORY
     account: Account | None = None
+    prepare: Callable[[], Awaitable[None]] | None = None
     ready: Callable[[Record], bool] | None = None
     ready_within_s: float = 60.0
     polite: signal.Signals = signal.SIGTERM
@@ -70,6 +71,11 @@ class Child:
         """End the process; its port and password stay written down for the next start."""
         await stop(self.record, grace_s=self.recipe.grace_s, polite=self.recipe.polite, child=self.popen)
         self.home.write(self.recipe.name, msgspec.structs.replace(self.record, pid=0, started=""))
+
+    async def start_again(self) -> None:
+        """Start it after a stop or a death, on the port it had; one that lives is left alone."""
+        fresh = await start(self.home, self.recipe, secret=self.record.secret, port=self.record.port)
+        self.record, self.popen = fresh.record, fresh.popen
 
     async def kill(self) -> None:
         """End the process as a crash would: what a fault test does to it."""
@@ -112,6 +118,8 @@ async def start(home: Home, recipe: Recipe, *, secret: str = "", port: int | Non
     chosen = port
     if chosen is None:
         chosen = before.port if before is not None and before.port and is_free(before.port) else free_port()
+    if recipe.prepare is not None:
+        await recipe.prepare()
     draft = Record(pid=0, started="", port=chosen, secret=secret)
     popen = spawn(
         home,

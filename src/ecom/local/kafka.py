@@ -38,6 +38,9 @@ SETTINGS: Mapping[str, str] = {
     "share.coordinator.state.topic.num.partitions": "2",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
+    # A killed broker may not register again before its old session ends.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     "group.initial.rebalance.delay.ms": "0",
     # A frozen or killed consumer is replaced after this long; Kafka's own 45 s would stall a saga past its timeout.
     "group.consumer.session.timeout.ms": "6000",

@@ -9,6 +9,8 @@ import importlib.util
 import os
 import secrets
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -69,6 +71,19 @@ def discard(home: Home, *, outside: Path = OUTSIDE) -> None:
     """Remove a home and what stands outside for it; its servers must be stopped."""
     shutil.rmtree(outside_folder(home, outside=outside), ignore_errors=True)
     shutil.rmtree(home.path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Home]:
+    """A home for tests: searchable by PostgreSQL's own user, and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="ecom-"))
+    folder.chmod(0o755)
+    home = Home(folder / "home")
+    try:
+        yield home
+    finally:
+        discard(home)
+        folder.rmdir()
 
 
 def _claim(home: Home, folder: Path) -> None:

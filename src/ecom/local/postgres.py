@@ -61,7 +61,6 @@ async def start_postgres(
             raise LocalError(f"The password of {place.data} is lost: remove {home.path} and start anew.")
         home.write(NAME, Record(pid=0, started="", secret=secret))
     await _initialise(home, place, secret)
-    await _clear_remains(place)
     port = before.port if before is not None and before.port and is_free(before.port) else None
     return await start(home, recipe, secret=secret, port=port)
 
@@ -78,6 +77,7 @@ def _recipe(place: Place, settings: Mapping[str, str]) -> Recipe:
         environ=ENVIRON,
         folder=place.folder,
         account=place.account,
+        prepare=lambda: _clear_remains(place),
         ready=lambda record: _says_ready(place, record),
         ready_within_s=60.0,
         polite=signal.SIGINT,  # a fast shutdown: roll back, disconnect, checkpoint, end

@@ -1,0 +1,156 @@
+"""`ecom test`: lint, types, import rules, contracts and every test, on real servers, part by part."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parents[3]
+ARTIFACTS = ROOT / "build-artifacts" / "tests"
+PYTHON = (sys.executable, "-P")
+STATIC: Mapping[str, Sequence[str]] = {
+    "lint": (*PYTHON, "-m", "ruff", "check", "src", "packages", "scripts", "tests"),
+    "types": (*PYTHON, "-m", "mypy"),
+    "imports": (*PYTHON, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-cache"),
+    "contracts": (*PYTHON, "scripts/check_event_contracts.py"),
+}
+# Debian's name of each program that some tests need; a user without it skips them, CI installs it.
+SYSTEM_PARTS: Mapping[str, str] = {"kcat": "kcat"}
+# Whole-shop stories take longest and say least about where a fault is, so they come last.
+LAST = ("cli", "flows", "simulation")
+PART_LIMIT_S = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one part ended."""
+
+    name: str
+    seconds: float
+    code: int
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def register(app: typer.Typer) -> None:
+    app.command(
+        name="test",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )(suite)
+
+
+def suite(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Also the tests marked slow.")] = False,
+) -> None:
+    """Run the whole suite on embedded servers; further arguments go to pytest, which then runs alone."""
+    from ecom.cli import logs, loop
+
+    logs.set_up("WARNING")
+    os.chdir(ROOT)
+    raise typer.Exit(loop.run(_test(list(context.args), every)))
+
+
+async def _test(arguments: list[str], every: bool) -> int:
+    from ecom.local import servers
+    from ecom.local.place import temporary_home
+
+    await _install_system_parts()
+    results: list[Result] = []
+    if not arguments:
+        for name, argv in STATIC.items():
+            results.append(await _part(name, argv, os.environ))
+    # One pair of servers for all parts; the tests of the servers themselves start their own.
+    with temporary_home() as home:
+        async with servers(home, os.environ) as running:
+            environ = {**os.environ, **running.environ}
+            environ.pop("ECOM_HOME")
+            chosen = [] if every else ["-m", "not slow"]
+            for name, paths in (("pytest", arguments),) if arguments else _parts():
+                report = ARTIFACTS / f"{name}.xml"
+                argv = (*PYTHON, "-m", "pytest", "-q", f"--junitxml={report}", *chosen, *paths)
+                results.append(_counted(await _part(name, argv, environ), report))
+    return _close(results)
+
+
+def _parts() -> list[tuple[str, list[str]]]:
+    """One part for each folder of tests."""
+    tests = ROOT / "tests"
+    folders = sorted({path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")})
+    folders.sort(key=lambda name: LAST.index(name) if name in LAST else -1)
+    return [(name, [f"tests/{name}"]) for name in folders]
+
+
+async def _part(name: str, argv: Sequence[str], environ: Mapping[str, str]) -> Result:
+    """Run one part, its output straight to ours."""
+    typer.echo(f"\n== {name}")
+    sys.stdout.flush()
+    began = time.monotonic()
+    process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL, env=dict(environ))
+    try:
+        async with asyncio.timeout(PART_LIMIT_S):
+            code = await process.wait()
+    except TimeoutError:
+        typer.echo(f"{name} is not done after {PART_LIMIT_S} s")
+        code = 124
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+    seconds = time.monotonic() - began
+    typer.echo(f"== {name}: {'ok' if code == 0 else f'RED ({code})'} in {seconds:.1f} s")
+    return Result(name, seconds, code)
+
+
+def _counted(result: Result, report: Path) -> Result:
+    """Add what pytest's report counts; a part that died before writing one has one failure."""
+    try:
+        suite = next(iter(ET.parse(report).getroot()))  # noqa: S314  our own pytest wrote it
+    except (FileNotFoundError, ET.ParseError, StopIteration):
+        return Result(result.name, result.seconds, result.code or 1, failed=1)
+    total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    return Result(result.name, result.seconds, result.code, max(total - failed - skipped, 0), failed, skipped)
+
+
+async def _install_system_parts() -> None:
+    """Under CI as root, install what is missing; anyone else is told by the tests that skip."""
+    missing = [package for program, package in SYSTEM_PARTS.items() if shutil.which(program) is None]
+    if not missing or os.environ.get("CI") != "true" or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for argv in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
+        process = await asyncio.create_subprocess_exec("apt-get", "-qq", *argv, env=environ)
+        if await process.wait() != 0:
+            typer.echo(f"apt-get {argv[0]} failed; the tests that need {', '.join(missing)} will say so")
+            return
+
+
+def _close(results: Sequence[Result]) -> int:
+    """Print each part's time, name the red ones, and end with the line that CI reads."""
+    red = [result for result in results if result.code != 0]
+    typer.echo("")
+    for result in results:
+        typer.echo(f"{result.seconds:7.1f} s  {result.name}{'  RED' if result in red else ''}")
+    if red:
+        typer.echo(f"red: {', '.join(result.name for result in red)}")
+    static = [result for result in results if result.name in STATIC]
+    passed = sum(result.passed for result in results) + sum(result.code == 0 for result in static)
+    failed = sum(result.failed for result in results) + sum(result.code != 0 for result in static)
+    # A part can be red with no failed test (a warning at its end): the line must not read as green.
+    failed = failed or len(red)
+    skipped = sum(result.skipped for result in results)
+    typer.echo(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if red else 0
