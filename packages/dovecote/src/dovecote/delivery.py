@@ -58,6 +58,7 @@ class Courier:
             if len(batch) == 1:
                 await self._set_aside(batch[0], error)
                 return
+            telemetry.bisected(self._group, len(batch), error)
             middle = len(batch) // 2
             await self.deliver(batch[:middle])
             await self.deliver(batch[middle:])
@@ -76,10 +77,8 @@ class Courier:
         """The events that are new to the group; impostors among the others become letters."""
         if not firsts:
             return []
-        kind = next(iter(firsts.values())).event_type or ""
-        hashes = {event_id: one.digest for event_id, one in firsts.items()}
-        admitted = await inbox.admit(tx, self._group, kind, hashes)
-        repeats = {known: digest for known, digest in hashes.items() if known not in admitted}
+        admitted = await inbox.admit(tx, self._group, firsts)
+        repeats = {event_id: one.digest for event_id, one in firsts.items() if event_id not in admitted}
         letters.extend(_impostor(firsts[known]) for known in await inbox.impostors(tx, self._group, repeats))
         return [one for event_id, one in firsts.items() if event_id in admitted]
 
@@ -110,8 +109,7 @@ class Courier:
     async def _bury_alone(self, one: Received, why: str, outcome: Outcome, *, retry: bool) -> None:
         async with self._database.transaction("consumer") as tx:
             if one.event_id is not None:
-                hashes = {one.event_id: one.digest}
-                if not await inbox.admit(tx, self._group, one.event_type or "", hashes):
+                if not await inbox.admit(tx, self._group, {one.event_id: one}):
                     return
                 await inbox.conclude(tx, self._group, [one.event_id], outcome)
             retry_at = tx.now + self._policy.wait(1) if retry else None

@@ -40,13 +40,15 @@ class Metered(Generic[T]):
         send: Any = None
         error: BaseException | None = None
         while True:
-            started = time.perf_counter()
+            # CPU time of the thread, not wall time: on a busy machine the loop's waits for a core would pass
+            # for work, and batches would shrink just when they should grow.
+            started = time.thread_time()
             try:
                 waits = self._work.throw(error) if error is not None else self._work.send(send)
             except StopIteration as result:
                 return result.value  # type: ignore[no-any-return]
             finally:
-                self.loop_seconds += time.perf_counter() - started
+                self.loop_seconds += time.thread_time() - started
             error = None
             try:
                 send = yield waits

@@ -29,6 +29,11 @@ def loop_died(what: str, error: BaseException) -> None:
     log.error("loop died", what=what, error=describe(error), exc_info=error)
 
 
+def bisected(group: str, messages: int, error: BaseException) -> None:
+    """A batch raised; its halves are tried to find the guilty event."""
+    log.warning("batch bisected", group=group, messages=messages, error=describe(error))
+
+
 def dead_letter(group: str, topic: str, partition: int, offset: int, status: str, error: str) -> None:
     """An event was set aside."""
     log.error("dead letter", group=group, topic=topic, partition=partition, offset=offset, status=status, error=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,12 @@ from dovecote.errors import UnavailableError
 from dovecote.kafka import config
 
 REQUEST_SECONDS = 15.0
+_PASSING = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NON_EMPTY_GROUP,
+}
 
 
 class Admin:
@@ -95,10 +102,20 @@ class Admin:
             _ignore_unknown(future, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     def _delete_groups(self, names: Sequence[str]) -> None:
-        if not names:
-            return
-        for future in self._client.delete_consumer_groups(list(names)).values():
-            _ignore_unknown(future, KafkaError.GROUP_ID_NOT_FOUND)
+        left = list(names)
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while left:
+            again = []
+            for name, future in self._client.delete_consumer_groups(left).items():
+                try:
+                    _ignore_unknown(future, KafkaError.GROUP_ID_NOT_FOUND)
+                except KafkaException as error:
+                    # A coordinator may have moved, a member may still be leaving: both pass.
+                    if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
+                        raise
+                    again.append(name)
+            left = again
+            time.sleep(0.2 if left else 0)
 
     def _settings(self, kind: Any, name: str) -> Mapping[str, str]:
         future = self._client.describe_configs([ConfigResource(kind, name)])
