@@ -1,0 +1,6 @@
+"""The books compared: what must hold in orders, money, stock and events, each as a question that must find nothing.
+
+Reading path: `invariants` (the table of all questions) → `stock`, `orders`, `money`, `events`, `effects` (one
+function each) → `evidence` (what they look at) → `store` (the SQL). It is the one place that reads across schemas;
+it writes nothing. What money really did is asked of the provider's own ledger, which payment cannot write.
+"""

@@ -1,0 +1,144 @@
+"""The customers: they place orders over HTTP, as many at a time as the shop bears, and some change their minds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from ecom.demo.mix import CURRENCY, Fate, Plan
+
+ROUND_TRIP_SECONDS_MAX = 30.0
+# A shop that is starting again after a crash refuses connections or answers 503: customers knock again.
+KNOCK_AGAIN_SECONDS = 0.25
+LOOK_AGAIN_SECONDS = 0.05
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Body(msgspec.Struct, rename="camel", omit_defaults=True):
+    """POST /api/orders as a client in the field sends it: prices are JSON numbers."""
+
+    user_id: int
+    currency: str
+    items: list[dict[str, Any]]
+    payment_method: str
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """What a customer reads of an order."""
+
+    id: str
+    status: str
+
+
+class ShopClosed(Exception):
+    """The shop did not answer for so long that the customer went away, or it answered nonsense."""
+
+
+@dataclass(slots=True)
+class Customers:
+    """Places a run's orders. ``run`` makes the idempotency keys of this run its own."""
+
+    url: str
+    run: str
+    concurrency: int
+    patience_seconds: float
+    placed: int = 0
+    orders: list[str] = field(default_factory=list)
+
+    async def place_all(
+        self, plans: Sequence[Plan], *, may_enter: Callable[[], asyncio.Event], on_placed: Callable[[], None]
+    ) -> None:
+        """Place every order; ``may_enter`` is the door that closes while too many orders are open.
+
+        Raises ShopClosed where the shop stays away longer than a customer waits.
+        """
+        queue = iter(enumerate(plans))
+        async with self._session() as session, asyncio.TaskGroup() as group:
+
+            async def customer() -> None:
+                for index, plan in queue:
+                    await may_enter().wait()
+                    order_id = await self._place(session, index, plan)
+                    self.orders.append(order_id)
+                    self.placed += 1
+                    on_placed()
+                    if plan.fate is Fate.CANCELLED_BEFORE:
+                        await self._cancel(session, order_id)
+                    elif plan.fate is Fate.CANCELLED_AFTER:
+                        group.create_task(self._regret(session, order_id))
+
+            for _ in range(min(self.concurrency, len(plans))):
+                group.create_task(customer())
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=ROUND_TRIP_SECONDS_MAX),
+            headers={"Content-Type": "application/json"},
+        )
+
+    async def _place(self, session: aiohttp.ClientSession, index: int, plan: Plan) -> str:
+        body = Body(
+            user_id=plan.basket.user_id,
+            currency=CURRENCY,
+            items=[
+                {
+                    "productId": line.product_id,
+                    "sku": line.sku,
+                    "quantity": line.quantity,
+                    "unitPrice": line.unit_price,
+                }
+                for line in plan.basket.lines
+            ],
+            payment_method=plan.payment_method,
+        )
+        key = {"Idempotency-Key": f"demo-{self.run}-{index}"}
+        status, answer = await self._call(session, "POST", "/api/orders", data=_encode(body), headers=key)
+        if status != HTTPStatus.CREATED:
+            raise ShopClosed(f"The shop refused an order with {status}: {answer[:300]!r}")
+        return msgspec.json.decode(answer, type=Answer).id
+
+    async def _regret(self, session: aiohttp.ClientSession, order_id: str) -> None:
+        """Wait for CONFIRMED and cancel; an order that ends otherwise leaves nothing to cancel."""
+        async for status in self._watch(session, order_id):
+            if status == "CONFIRMED":
+                await self._cancel(session, order_id)
+            if status != "PAYMENT_PENDING":
+                return
+
+    async def _watch(self, session: aiohttp.ClientSession, order_id: str) -> AsyncIterator[str]:
+        while True:
+            status, answer = await self._call(session, "GET", f"/api/orders/{order_id}")
+            if status != HTTPStatus.OK:
+                raise ShopClosed(f"The shop does not know order {order_id}: {status}")
+            yield msgspec.json.decode(answer, type=Answer).status
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _cancel(self, session: aiohttp.ClientSession, order_id: str) -> None:
+        """Cancel; 409 says that the order had ended otherwise before."""
+        status, answer = await self._call(session, "POST", f"/api/orders/{order_id}/cancel")
+        if status not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT):
+            raise ShopClosed(f"Cancelling {order_id} was answered with {status}: {answer[:300]!r}")
+
+    async def _call(self, session: aiohttp.ClientSession, method: str, path: str, **request: Any) -> tuple[int, bytes]:
+        """One call, repeated while the shop is away; placing carries a key, the rest is harmless twice."""
+        try:
+            async with asyncio.timeout(self.patience_seconds):
+                while True:
+                    try:
+                        async with session.request(method, f"{self.url}{path}", **request) as response:
+                            answer = await response.read()
+                            if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                                return response.status, answer
+                    except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError):
+                        pass
+                    await asyncio.sleep(KNOCK_AGAIN_SECONDS)
+        except TimeoutError as error:
+            raise ShopClosed(f"The shop at {self.url} does not answer {method} {path}.") from error

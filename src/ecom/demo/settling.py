@@ -1,0 +1,80 @@
+"""Waiting for the end: every order final, then every event sent and heard and every call to the outside made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from dovecote import Database, Service
+from ecom.demo import store
+
+LOOK_AGAIN_SECONDS = 0.1
+# Without any progress for so long, waiting on would change nothing; the report says what is not final.
+STILL_SECONDS_MAX = 60.0
+
+
+class Door:
+    """Keeps customers out while too many orders are open: a queue would only turn into timeouts."""
+
+    def __init__(self, database: Database, *, open_max: int, on_look: Callable[[int, int], None]) -> None:
+        self._database = database
+        self._open_max = open_max
+        self._on_look = on_look
+        self.entry = asyncio.Event()
+        self.entry.set()
+
+    async def watch(self) -> None:
+        """Look until cancelled; ``on_look`` is told how many orders there are and how many of them are open."""
+        while True:
+            orders, waiting = await count(self._database)
+            self._on_look(orders, waiting)
+            if waiting < self._open_max:
+                self.entry.set()
+            else:
+                self.entry.clear()
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def count(database: Database) -> tuple[int, int]:
+    """How many orders there are, and how many of them are not final."""
+    rows = await database.fetch(store.COUNT_BY_STATUS)
+    counts = {row["status"]: row["orders"] for row in rows}
+    return sum(counts.values()), counts.get("PAYMENT_PENDING", 0)
+
+
+async def until_final(database: Database) -> bool:
+    """Wait until no order is open; False where nothing has moved for too long."""
+
+    async def left() -> int:
+        return (await count(database))[1]
+
+    return await _until_none(left)
+
+
+async def until_quiet(services: Iterable[Service]) -> bool:
+    """Wait until nothing is on its way: no unsent event, no open call, no letter to retry, nothing unheard."""
+    known = list(services)
+
+    async def left() -> int:
+        stored = 0
+        for service in known:
+            for question in (store.OUTBOX_WAITING, store.INTENTS_OPEN, store.LETTERS_OPEN):
+                stored += await service.database.fetchval(question)
+        if stored:
+            return stored
+        # What is unsent cannot be unheard yet: Kafka is asked only when the tables are still.
+        return sum(await asyncio.gather(*(service.lag() for service in known)))
+
+    return await _until_none(left)
+
+
+async def _until_none(left: Callable[[], Awaitable[int]]) -> bool:
+    loop = asyncio.get_running_loop()
+    before, moved_at = -1, loop.time()
+    while (now := await left()) > 0:
+        if now != before:
+            before, moved_at = now, loop.time()
+        elif loop.time() - moved_at > STILL_SECONDS_MAX:
+            return False
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    return True

@@ -1,0 +1,144 @@
+"""A small shop whose books agree: one order sold, one refused, all sent and heard. Tests break one thing each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from dovecote import Service, envelope, ids
+from dovecote.kafka import LogRecord
+from ecom.audit import topiclog
+from ecom.audit.evidence import gather
+from ecom.audit.invariants import INVARIANTS
+from ecom.audit.run import ask
+from ecom.audit.topiclog import OURS
+from ecom.provider.interface import Operation
+from ecom.provider.ledger import Entry, Mark
+
+SOLD, REFUSED = "ord_sold", "ord_refused"
+
+ORDER = """
+    INSERT INTO orders VALUES
+        ('ord_sold', 7, 'USD', 'CONFIRMED', NULL, true, true, 2, 12.50, NULL, 'card',
+         '[{"sku": "a", "quantity": 2}, {"sku": "b", "quantity": 1}]', 't', now() + '15 min', now(), now()),
+        ('ord_refused', 8, 'USD', 'FAILED', 'PAYMENT_DECLINED', false, false, 2, 5.00, NULL, 'card-declined',
+         '[{"sku": "a", "quantity": 1}]', 't', now() + '15 min', now(), now());
+    INSERT INTO order_transition (order_id, sequence, from_status, to_status, reason, at) VALUES
+        ('ord_sold', 2, 'PAYMENT_PENDING', 'CONFIRMED', NULL, now()),
+        ('ord_refused', 2, 'PAYMENT_PENDING', 'FAILED', 'PAYMENT_DECLINED', now());
+"""
+INVENTORY = """
+    INSERT INTO stock VALUES ('a', 8, 0, now()), ('b', 9, 0, now());
+    INSERT INTO stock_movement (sku, delta, trace_id, created_at) VALUES ('a', 10, 't', now()), ('b', 10, 't', now());
+    INSERT INTO order_hold (order_id, state, paid, sequence, expires_at, trace_id, created_at, updated_at) VALUES
+        ('ord_sold', 'CONFIRMED', true, 1, NULL, 't', now(), now()),
+        ('ord_refused', 'RELEASED', false, 1, NULL, 't', now(), now());
+    INSERT INTO reservation (reservation_id, order_id, sku, quantity, status, expires_at, created_at, updated_at) VALUES
+        ('ord_sold:a', 'ord_sold', 'a', 2, 'CONFIRMED', NULL, now(), now()),
+        ('ord_sold:b', 'ord_sold', 'b', 1, 'CONFIRMED', NULL, now(), now()),
+        ('ord_refused:a', 'ord_refused', 'a', 1, 'RELEASED', NULL, now(), now());
+"""
+PAYMENT = """
+    INSERT INTO payment (order_id, payment_id, stage, status, settlement, unknown_since, amount_minor, currency,
+                         user_id, sequence, trace_id, created_at, updated_at) VALUES
+        ('ord_sold', 'pay_sold', 'CAPTURED', 'AUTHORIZED', 'CAPTURED', NULL, 1250, 'USD', 7, 2, 't', now(), now()),
+        ('ord_refused', 'pay_refused', 'DECLINED', 'FAILED', 'NONE', NULL, 500, 'USD', 8, 1, 't', now(), now());
+"""
+EVENTS = (
+    ("order", "order.created.v1", "order", SOLD, 1),
+    ("order", "order.confirmed.v1", "order", SOLD, 2),
+    ("order", "order.created.v1", "order", REFUSED, 1),
+    ("order", "order.cancelled.v1", "order", REFUSED, 2),
+    ("inventory", "inventory.reserved.v1", "order", SOLD, 1),
+    ("inventory", "inventory.reserved.v1", "order", REFUSED, 1),
+    ("payment", "payment.authorized.v1", "payment", SOLD, 1),
+    ("payment", "payment.captured.v1", "payment", SOLD, 2),
+    ("payment", "payment.failed.v1", "payment", REFUSED, 1),
+)
+
+
+def entry(operation: Operation, reference: str, minor: int, **changes: Any) -> Entry:
+    """A line of the provider's ledger."""
+    usual = {
+        "at": datetime.now(UTC),
+        "operation": operation,
+        "key": f"{operation}:{reference}",
+        "reference": reference,
+        "provider_id": f"sim_{reference}",
+        "amount_minor": minor,
+        "currency": "USD",
+        "outcome": Mark.APPROVED,
+        "request_hash": f"{operation}{reference}{minor}",
+    }
+    return Entry(**{**usual, **changes})
+
+
+@dataclass
+class Books:
+    """The shop's tables, the provider's ledger and the topics, to be looked at and to be spoiled."""
+
+    services: dict[str, Service]
+    connection: asyncpg.Connection
+    records: list[LogRecord] = field(default_factory=list)
+    entries: list[Entry] = field(
+        default_factory=lambda: [
+            entry(Operation.AUTHORIZE, SOLD, 1250),
+            entry(Operation.CAPTURE, SOLD, 1250),
+            entry(Operation.AUTHORIZE, REFUSED, 500, outcome=Mark.DECLINED, reason="CARD_DECLINED"),
+        ]
+    )
+
+    async def run(self, name: str, script: str) -> None:
+        """SQL in a service's schema, as its owner."""
+        await self.use(name)
+        await self.connection.execute(script)
+
+    async def use(self, name: str) -> None:
+        """What follows is in a service's schema."""
+        await self.connection.execute(f"SET search_path TO {self.services[name].schema}")
+
+    async def store(self, name: str, event_type: str, kind: str, order_id: str, sequence: int, **row: Any) -> UUID:
+        """An outbox record, SENT unless told otherwise; returns its eventId."""
+        now = datetime.now(UTC)
+        event_id = ids.uuid7(now)
+        value = envelope.encode(event_id, event_type, now, f"{name}-service", "t" * 32, b'{"orderId": "x"}')
+        status = row.get("status", "SENT")
+        await self.use(name)
+        await self.connection.execute(
+            """INSERT INTO outbox_event_record (event_id, event_type, topic, aggregate_type, aggregate_id, sequence,
+                                                key, value, trace_id, status, attempts, created_at, sent_at)
+               VALUES ($1, $2, $2, $3, $4, $5, $4, $6, 't', $7, 0, $8, $9)""",
+            *(event_id, event_type, kind, order_id, sequence, value, status),
+            *(row.get("created_at", now), now if status == "SENT" else None),
+        )
+        if status == "SENT":
+            self.send(event_type, value, sequence)
+            await self.hear(event_type, event_id)
+        return event_id
+
+    def send(self, topic: str, value: bytes, sequence: int = 1) -> None:
+        """A record on its topic, as our relay sends it."""
+        offset = len(self.records)
+        headers = [(OURS, str(sequence).encode())]
+        self.records.append(LogRecord(topic, 0, offset, b"k", value, headers, 0))
+
+    async def hear(self, topic: str, event_id: UUID) -> None:
+        """An inbox row in every service that hears the topic."""
+        for name, service in self.services.items():
+            if topic in service.heard:
+                await self.use(name)
+                await self.connection.execute(
+                    "INSERT INTO consumed_event_record VALUES ($1, $2, $3, 'PROCESSED', 0, now())",
+                    *(service.group, event_id, topic),
+                )
+
+    async def findings(self) -> set[str]:
+        """The names of the invariants that are broken."""
+        services = {service.blueprint.name: service for service in self.services.values()}
+        evidence = await gather(services, entries=self.entries, log=topiclog.collect(self.records))
+        answers = await ask(INVARIANTS, evidence)
+        return {invariant.name for invariant, rows in zip(INVARIANTS, answers, strict=True) if rows}
