@@ -58,9 +58,9 @@ def test_never_oversold(baskets: list[list[tuple[str, int]]], shelf: dict[str, i
     stock = {sku: Stock(sku, available, 0) for sku, available in shelf.items()}
     unpaid = [v for v in verdicts if v and v.hold.state is HoldState.HELD]
     after = {each.sku: each for each in take(stock, [verdict for verdict in verdicts if verdict])}
-    for sku, each in after.items():
-        assert each.available == shelf[sku] - held[sku]
-        assert each.reserved == sum(verdict.lines.get(sku, 0) for verdict in unpaid)
+    for sku, now in after.items():
+        assert now.available == shelf[sku] - held[sku]
+        assert now.reserved == sum(verdict.lines.get(sku, 0) for verdict in unpaid)
 
 
 def test_ten_buyers_of_five_units() -> None:

@@ -15,11 +15,16 @@ from ecom.inventory.store import Terms
 from ecom.web.application import application
 
 
+def door(database: Database) -> httpx.AsyncClient:
+    """The service's routes as a client of one process sees them."""
+    app = application([(service.build({}), database)], name="inventory-service")
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://shop")
+
+
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """The service's routes as a client sees them."""
-    app = application([(service.build({}), database)], name="inventory-service")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://shop") as client:
+    async with door(database) as client:
         yield client
 
 
@@ -123,20 +128,17 @@ async def test_two_hundred_buyers_one_hundred_units(client: httpx.AsyncClient, d
 async def test_two_doors_one_reservation(database: Database) -> None:
     """Two processes asked for the same ids at the same moment: each id is held once."""
     await shelve(database, A=50, B=50)
-    doors = []
-    for _ in range(2):
-        app = application([(service.build({}), database)], name="inventory-service")
-        doors.append(httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://shop"))
+    doors = [door(database), door(database)]
     bodies = [(reserve(f"r{number}", sku="A"), reserve(f"r{number}", sku="B")) for number in range(40)]
     answers = await asyncio.gather(
         *(
-            door.post("/api/inventory/reserve", json=body)
+            each.post("/api/inventory/reserve", json=body)
             for pair in bodies
-            for door, body in zip(doors, pair, strict=True)
+            for each, body in zip(doors, pair, strict=True)
         )
     )
     assert [answer.status_code for answer in answers].count(200) == 40
     assert {answer.status_code for answer in answers} == {200, 400}
     assert await broken(database) == []
-    for door in doors:
-        await door.aclose()
+    for each in doors:
+        await each.aclose()

@@ -1,0 +1,206 @@
+"""What notification decides: whom to write to, and when a mail that does not go out is given up. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from dovecote.events import Aggregate, Event
+
+OrderId = Annotated[str, Meta(min_length=1, max_length=50)]
+UserId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+ERROR_CHARS_MAX = 500
+
+
+class OrderPlaced(Event, frozen=True):
+    """What notification reads of a new order: whose it is and where to write."""
+
+    EVENT: ClassVar[str] = "order.created.v1"
+
+    order_id: OrderId
+    user_id: UserId
+    email: str | None = None
+    currency: str | None = None
+    total_amount: Decimal | None = None
+
+    def news(self) -> News:
+        """The order itself as the first news of it."""
+        return News(order_id=self.order_id, user_id=self.user_id, amount=self.total_amount, currency=self.currency)
+
+    def recipient(self) -> Recipient:
+        """Whom to write to about this order from now on."""
+        return Recipient(self.user_id, self.email)
+
+
+class News(Event, frozen=True):
+    """What notification reads of any later event. Foreign payment events do not say whose order it is."""
+
+    order_id: OrderId
+    user_id: UserId | None = None
+    reason: str | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+
+
+class OrderConfirmed(News, frozen=True):
+    """Paid and held: the order stands."""
+
+    EVENT: ClassVar[str] = "order.confirmed.v1"
+
+
+class OrderCancelled(News, frozen=True):
+    """The order ended without a sale."""
+
+    EVENT: ClassVar[str] = "order.cancelled.v1"
+
+
+class OrderTimedOut(News, frozen=True):
+    """The order was still unanswered at its deadline."""
+
+    EVENT: ClassVar[str] = "order.timed-out.v1"
+
+
+class PaymentAuthorized(News, frozen=True):
+    """The provider holds the amount."""
+
+    EVENT: ClassVar[str] = "payment.authorized.v1"
+
+
+class PaymentFailed(News, frozen=True):
+    """The provider refused."""
+
+    EVENT: ClassVar[str] = "payment.failed.v1"
+
+
+class PaymentCaptured(News, frozen=True):
+    """The held amount was taken."""
+
+    EVENT: ClassVar[str] = "payment.captured.v1"
+
+
+class PaymentRefunded(News, frozen=True):
+    """A taken amount was given back."""
+
+    EVENT: ClassVar[str] = "payment.refunded.v1"
+
+
+class StockFailed(News, frozen=True):
+    """The order holds no stock."""
+
+    EVENT: ClassVar[str] = "inventory.reservation.failed.v1"
+
+
+LATER: tuple[type[News], ...] = (
+    OrderConfirmed,
+    OrderCancelled,
+    OrderTimedOut,
+    PaymentAuthorized,
+    PaymentFailed,
+    PaymentCaptured,
+    PaymentRefunded,
+    StockFailed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who ordered."""
+
+    user_id: int
+    email: str | None
+
+    @property
+    def address(self) -> str:
+        """The order's own address, else the one every user has."""
+        return self.email or f"user{self.user_id}@example.local"
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """A mail ready to go: the body of a ``mail`` intent. The receiver knows a repeat by its event."""
+
+    event_id: UUID
+    to: str
+    subject: str
+    body: str
+
+    @property
+    def message_id(self) -> str:
+        """The same at every try, so that a repeat after a crash can be told from a second mail."""
+        return f"<{self.event_id}@notification.ecom.local>"
+
+
+class Status(StrEnum):
+    """Where a notification stands."""
+
+    PENDING = "PENDING"
+    SENT = "SENT"
+    FAILED = "FAILED"
+    DEAD_LETTER = "DEAD_LETTER"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a mail is tried, and how long after a failed try comes the next."""
+
+    tries_max: int
+    first_delay: timedelta
+    delay_max: timedelta = timedelta(hours=1)
+
+    def delay(self, failures: int) -> timedelta:
+        """Doubling from the first."""
+        return min(self.first_delay * float(2 ** min(failures - 1, 20)), self.delay_max)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One mail about one event. ``tries`` counts its intents, ``sequence`` the events said about it."""
+
+    event_id: UUID
+    event_type: str
+    user_id: int
+    source_topic: str
+    mail: Mail
+    trace_id: str
+    status: Status = Status.PENDING
+    retry_count: int = 0
+    tries: int = 1
+    sequence: int = 0
+    last_error: str | None = None
+    next_attempt_at: datetime | None = None
+
+    @property
+    def intent_key(self) -> str:
+        """One intent a try."""
+        return f"{self.event_id}:{self.tries}"
+
+    def aggregate(self, ahead: int = 0) -> Aggregate:
+        """Whose event it is, counted from the row's sequence."""
+        return Aggregate("notification", str(self.event_id), self.sequence + ahead)
+
+
+def fail(notification: Notification, error: str, patience: Patience, now: datetime) -> Notification:
+    """A try failed: it waits for the next one, or is given up and says two events (dlq and alert).
+
+    A try whose notification is no longer PENDING was answered before and changes nothing.
+    """
+    if notification.status is not Status.PENDING:
+        return notification
+    failures = notification.retry_count + 1
+    dead = failures >= patience.tries_max
+    # The server's words like to quote the address; it has its own column and no place in logs.
+    reason = error.replace(notification.mail.to, "<recipient>")[:ERROR_CHARS_MAX]
+    return replace(
+        notification,
+        status=Status.DEAD_LETTER if dead else Status.FAILED,
+        retry_count=failures,
+        last_error=reason,
+        next_attempt_at=None if dead else now + patience.delay(failures),
+        sequence=notification.sequence + (2 if dead else 0),
+    )

@@ -1,0 +1,38 @@
+"""Facts of the notification service turned into metrics and log lines; no address and no text of a mail is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import Counter
+
+from dovecote.intents import Intent
+
+log = structlog.get_logger("ecom.notification")
+
+SENT = Counter("notification_sent_total", "Mails that were sent.")
+FAILED = Counter("notification_failed_total", "Tries to send a mail that failed.")
+DEAD_LETTER = Counter("notification_dead_letter_total", "Mails that were given up.")
+REQUEUE = Counter("notification_requeue_total", "Dead letters that an operator sent once more.")
+
+
+def recorded(*, sent: int, failed: int, dead: int) -> None:
+    """Answers of the mail worker were recorded."""
+    SENT.inc(sent)
+    FAILED.inc(failed)
+    DEAD_LETTER.inc(dead)
+    if failed:
+        log.warning("mails failed", failed=failed, given_up=dead)
+
+
+def requeued() -> None:
+    """An operator asked for a dead letter once more."""
+    REQUEUE.inc()
+
+
+def logged(intents: Sequence[Intent]) -> None:
+    """Mails were 'sent' by the provider `log`: one line a batch, each mail below it at debug."""
+    log.info("mails logged", mails=len(intents))
+    for intent in intents:
+        log.debug("mail", event_id=intent.subject, trace_id=intent.trace_id)

@@ -1,0 +1,133 @@
+"""The mail worker: sends what was intended, outside any transaction, and records many answers in one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from dovecote.database import Transaction
+from dovecote.events import Cause
+from dovecote.intents import Intent, Worker
+from ecom.contracts.notification import NOTIFICATION_DEAD_LETTER, NotificationAlert, NotificationDlq
+from ecom.notification import mail_store, metrics
+from ecom.notification.domain import Mail, Notification, Patience, Status, fail
+from ecom.notification.smtp import Postman
+from ecom.notification.store import MAIL
+
+# A mail that has not begun within this time of its lease is left to the next lease.
+START_SECONDS_MAX = 60.0
+_mails = msgspec.json.Decoder(Mail)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a try ended: taken, or why not."""
+
+    error: str | None = None
+
+
+TAKEN = Outcome()
+
+
+def log_worker(patience: Patience) -> Worker[Outcome]:
+    """``app.notification.provider: log``: a mail is sent by saying so."""
+
+    async def call(intents: Sequence[Intent]) -> AsyncIterator[tuple[Intent, Outcome]]:
+        metrics.logged(intents)
+        for intent in intents:
+            yield intent, TAKEN
+
+    return Worker(MAIL, call, _record(patience), batch_max=500, in_flight_max=2000)
+
+
+def smtp_worker(postman: Postman, patience: Patience) -> Worker[Outcome]:
+    """``app.notification.provider: smtp``: the server has the word."""
+
+    async def send(intent: Intent, until: float) -> tuple[Intent, Outcome] | None:
+        async with postman.free:
+            if asyncio.get_running_loop().time() > until:
+                return None
+            error = await postman.carry(_mails.decode(intent.body), written_at=intent.created_at)
+        return intent, Outcome(error)
+
+    async def call(intents: Sequence[Intent]) -> AsyncIterator[tuple[Intent, Outcome]]:
+        until = asyncio.get_running_loop().time() + START_SECONDS_MAX
+        async with postman.round():
+            tries = [asyncio.create_task(send(intent, until)) for intent in intents]
+            try:
+                for ended in asyncio.as_completed(tries):
+                    if (answer := await ended) is not None:
+                        yield answer
+            finally:
+                for one in tries:
+                    one.cancel()
+
+    return Worker(MAIL, call, _record(patience), batch_max=100, in_flight_max=200, lease=timedelta(minutes=3))
+
+
+Answers = Sequence[tuple[Intent, Outcome]]
+
+
+def _record(patience: Patience) -> Callable[[Transaction, Answers], Awaitable[None]]:
+    async def record(tx: Transaction, answers: Answers) -> None:
+        """SENT by one statement; a failed try waits for the next one, or the mail is given up and that is said."""
+        sent = [UUID(intent.subject) for intent, outcome in answers if outcome.error is None]
+        errors = {UUID(intent.subject): outcome.error for intent, outcome in answers if outcome.error is not None}
+        if sent:
+            await mail_store.mark_sent(tx, sent)
+        dead = await _keep_failures(tx, errors, patience) if errors else 0
+        for intent, _ in answers:
+            tx.settle(intent)
+        metrics.recorded(sent=len(sent), failed=len(errors), dead=dead)
+
+    return record
+
+
+async def _keep_failures(tx: Transaction, errors: Mapping[UUID, str], patience: Patience) -> int:
+    before = await mail_store.lock(tx, list(errors))
+    after = [fail(each, errors[each.event_id], patience, tx.now) for each in before.values()]
+    changed = [each for each in after if each != before[each.event_id]]
+    if changed:
+        await mail_store.keep_failures(tx, changed)
+    dead = [each for each in changed if each.status is Status.DEAD_LETTER]
+    for each in dead:
+        _say_given_up(tx, each)
+    return len(dead)
+
+
+def _say_given_up(tx: Transaction, given_up: Notification) -> None:
+    """Two events for operators, the last two of the notification's sequence."""
+    cause = Cause(given_up.trace_id)
+    tx.publish(
+        NotificationDlq(
+            event_id=given_up.event_id,
+            event_type=given_up.event_type,
+            recipient_email=given_up.mail.to,
+            reason=given_up.last_error,
+            retries=given_up.retry_count,
+            source_topic=given_up.source_topic,
+            user_id=given_up.user_id,
+            subject=given_up.mail.subject,
+            body=given_up.mail.body,
+        ),
+        of=given_up.aggregate(-1),
+        because=cause,
+    )
+    tx.publish(
+        NotificationAlert(
+            severity="HIGH",
+            alert_type=NOTIFICATION_DEAD_LETTER,
+            event_id=given_up.event_id,
+            event_type=given_up.event_type,
+            reason=given_up.last_error,
+            retries=given_up.retry_count,
+            created_at=tx.now,
+        ),
+        of=given_up.aggregate(),
+        because=cause,
+    )
