@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dovecote.database import Database, Transaction
 
 LIST_MAX = 1000
+ERROR_LENGTH_MAX = 2000
 INSERT_LETTERS = Sql("""
     INSERT INTO dead_letter (consumer_group, topic, partition, "offset", event_id, event_type, key, value,
                              headers, error, status, attempts, next_attempt_at, created_at, updated_at)
@@ -128,7 +129,7 @@ def _row(letter: Letter) -> tuple[Any, ...]:
     message = letter.message
     headers = json.dumps(
         [
-            (name, None if value is None else base64.b64encode(value).decode())
+            (storable(name), None if value is None else base64.b64encode(value).decode())
             for name, value in message.headers
         ]
     )
@@ -141,7 +142,7 @@ def _row(letter: Letter) -> tuple[Any, ...]:
         message.key,
         message.value,
         headers,
-        letter.error.replace("\x00", "")[:2000],
+        storable(letter.error)[:ERROR_LENGTH_MAX],
         letter.status,
         letter.retry_at,
     )
@@ -168,4 +169,10 @@ async def mark(
     tx: Transaction, number: int, status: str, *, error: str | None = None, retry_at: datetime | None = None
 ) -> None:
     """Change a dead letter's status, and its error where one is given."""
-    await tx.execute(SET_STATUS, number, status, error, retry_at, tx.now)
+    text = None if error is None else storable(error)[:ERROR_LENGTH_MAX]
+    await tx.execute(SET_STATUS, number, status, text, retry_at, tx.now)
+
+
+def storable(text: str) -> str:
+    """Text that PostgreSQL takes: without NUL and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -70,15 +70,19 @@ def decode(value: bytes | None) -> DomainEvent:
     if value is None:
         raise EnvelopeError("The message has a null value; an event needs an envelope.")
     try:
-        return _decoder.decode(value)
+        event = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EnvelopeError(f"The message is not an event: {error}") from error
+    if "\x00" in event.event_type:
+        raise EnvelopeError("The message is not an event: its eventType holds a NUL.")
+    return event
 
 
 def claimed_type(value: bytes | None) -> str | None:
     """The eventType that an unreadable message claims, for the operator's eyes; None where even that is hidden."""
     try:
-        return (_claim.decode(value or b"").event_type or "")[:64] or None
+        # NUL is the one character that PostgreSQL's text does not hold.
+        return (_claim.decode(value or b"").event_type or "").replace("\x00", "")[:64] or None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

@@ -42,6 +42,7 @@ class LeadershipLost(DovecoteError):
 # timeout, a server that is read-only because it is failing over.
 _ENVIRONMENT_CLASSES = ("08", "53", "57P", "58")
 _ENVIRONMENT_CODES = frozenset({"40001", "40P01", "57014", "55P03", "25006", "25P03"})
+_GONE = ("is closed", "is closing", "is cancelling")
 
 
 def is_environment(error: BaseException) -> bool:
@@ -51,4 +52,8 @@ def is_environment(error: BaseException) -> bool:
         return state in _ENVIRONMENT_CODES or state.startswith(_ENVIRONMENT_CLASSES)
     if isinstance(error, DovecoteError):
         return error.retriable
-    return isinstance(error, (OSError, TimeoutError, asyncio.TimeoutError, asyncpg.InterfaceError))
+    if isinstance(error, asyncpg.InterfaceError):
+        # The driver says one thing for a connection that is gone and for a call that is wrong; waiting mends
+        # the first only.
+        return any(sign in str(error) for sign in _GONE)
+    return isinstance(error, (OSError, TimeoutError, asyncio.TimeoutError))

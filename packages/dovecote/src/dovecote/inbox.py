@@ -12,12 +12,13 @@ from dovecote.sql import Sql
 
 if TYPE_CHECKING:
     from dovecote.database import Transaction
+    from dovecote.reading import Received
 
 # ORDER BY: overlapping batches inserted in different orders deadlock, sorted they never do.
 ADMIT = Sql("""
     INSERT INTO consumed_event_record (consumer_group, event_id, event_type, outcome, content_hash, consumed_at)
-    SELECT $1, new.event_id, $2, 'PROCESSED', new.content_hash, $5
-      FROM unnest($3::uuid[], $4::bigint[]) AS new(event_id, content_hash)
+    SELECT $1, new.event_id, new.event_type, 'PROCESSED', new.content_hash, $5
+      FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS new(event_id, event_type, content_hash)
      ORDER BY new.event_id
     ON CONFLICT DO NOTHING
     RETURNING event_id
@@ -61,9 +62,11 @@ def content_hash(value: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), "big", signed=True)
 
 
-async def admit(tx: Transaction, group: str, event_type: str, hashes: Mapping[UUID, int]) -> set[UUID]:
+async def admit(tx: Transaction, group: str, events: Mapping[UUID, Received]) -> set[UUID]:
     """Write the inbox rows of a batch; returns the events that are new to the group."""
-    rows = await tx.fetch(ADMIT, group, event_type, list(hashes), list(hashes.values()), tx.now)
+    types = [one.event_type or "" for one in events.values()]
+    digests = [one.digest for one in events.values()]
+    rows = await tx.fetch(ADMIT, group, list(events), types, digests, tx.now)
     return {row["event_id"] for row in rows}
 
 

@@ -16,6 +16,8 @@ from dovecote.handlers import Handlers, Route
 from dovecote.inbox import content_hash
 from dovecote.kafka import Message
 
+# What a bigint holds; Python refuses to read thousands of digits.
+DIGITS_MAX = 18
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -77,7 +79,7 @@ def _delivery(message: Message, event: envelope.DomainEvent, route: Route) -> De
         event=route.decode(event.payload),
         event_id=event.event_id,
         event_type=event.event_type,
-        occurred_at=event.occurred_at or _EPOCH,
+        occurred_at=_instant(event.occurred_at),
         producer=event.producer or "",
         trace_id=event.trace_id or event.event_id.hex,
         topic=message.topic,
@@ -88,8 +90,15 @@ def _delivery(message: Message, event: envelope.DomainEvent, route: Route) -> De
     )
 
 
+def _instant(moment: datetime | None) -> datetime:
+    """Event time is information: what a foreign producer leaves out must not hurt a handler that compares it."""
+    if moment is None:
+        return _EPOCH
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def _sequence(message: Message) -> int | None:
     for name, value in message.headers:
-        if name == "aggregate-sequence" and value is not None and value.isdigit():
+        if name == "aggregate-sequence" and value is not None and value.isdigit() and len(value) <= DIGITS_MAX:
             return int(value)
     return None

@@ -1,0 +1,228 @@
+"""A service whose handling a test can bend: it parks, raises, waits or fails where the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from confluent_kafka import Consumer, Producer, TopicPartition
+from tests.dovecote import sample
+
+from dovecote import deadletter, telemetry
+from dovecote.contracts import Contract, Contracts
+from dovecote.database import Database, Record, Transaction, Voice
+from dovecote.deadletter import DeadLetter
+from dovecote.events import Aggregate, Delivery, Event
+from dovecote.handlers import Handlers
+from dovecote.kafka import LogRecord, read_topics
+from dovecote.service import Blueprint
+from dovecote.settings import App, KafkaSettings, Settings
+from dovecote.sql import Sql
+from dovecote.testing import Bench
+
+NAME = "echo-service"
+# The board's migrated schema, with a table of effects beside: nothing in it forbids a second effect.
+SCHEMA = sample.BOARD_SCHEMA
+CREATE_EFFECT = f"""
+    CREATE TABLE IF NOT EXISTS {SCHEMA}.effect (
+        id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid NOT NULL, event_type text NOT NULL, n bigint NOT NULL)
+"""
+INSERT_EFFECTS = Sql("""
+    INSERT INTO effect (event_id, event_type, n)
+    SELECT new.event_id, $1, new.n FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS new(event_id, n, place)
+     ORDER BY new.place
+""")
+EFFECTS = Sql("SELECT event_id, event_type, n FROM effect ORDER BY id")
+INBOX = Sql("SELECT consumer_group, event_id, event_type, outcome FROM consumed_event_record ORDER BY event_id")
+TABLES = ("effect", "consumed_event_record", "dead_letter", "delivery_attempt", "outbox_event_record", "periodic_job")
+LETTERS = ("RETRYING", "PARKED", "DEAD", "DONE")
+
+
+class Ping(Event, frozen=True):
+    EVENT = "ping.sent.v1"
+    n: int
+    mood: str = "fine"
+    amount: Decimal | None = None
+
+
+class Pong(Event, frozen=True):
+    EVENT = "pong.sent.v1"
+    n: int
+
+
+class Echoed(Event, frozen=True):
+    EVENT = "ping.echoed.v1"
+    n: int
+
+
+def contracts() -> Contracts:
+    """What the service hears and says."""
+    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    return Contracts(
+        {
+            Ping.EVENT: Contract(Ping.EVENT, "v1", "bell-service", (NAME,), schema),
+            Pong.EVENT: Contract(Pong.EVENT, "v1", "bell-service", (NAME,), schema),
+            Echoed.EVENT: Contract(Echoed.EVENT, "v1", NAME, (), schema),
+        }
+    )
+
+
+class Echo:
+    """The handlers, and what a test may do to them while they run."""
+
+    def __init__(self) -> None:
+        self.handlers = Handlers()
+        self.handlers.on(Ping)(self._hear_pings)
+        self.handlers.on(Pong)(self._hear_pongs)
+        self.broken: set[int] = set()
+        self.calls: list[tuple[str, list[int]]] = []
+        # Runs in the handler's transaction, after its effects: where a test fails the world or waits.
+        self.meanwhile: Callable[[Transaction], Awaitable[None]] | None = None
+
+    async def _hear_pings(self, tx: Transaction, pings: Sequence[Delivery[Ping]]) -> None:
+        await self._hear(tx, Ping.EVENT, pings, [one.event.n for one in pings])
+        for one in pings:
+            if one.event.mood == "park":
+                tx.park(one, "the handler said so")
+            else:
+                tx.publish(Echoed(n=one.event.n), of=Aggregate("ping", str(one.event_id), 1), because=one)
+
+    async def _hear_pongs(self, tx: Transaction, pongs: Sequence[Delivery[Pong]]) -> None:
+        await self._hear(tx, Pong.EVENT, pongs, [one.event.n for one in pongs])
+
+    async def _hear(self, tx: Transaction, kind: str, events: Sequence[Delivery[Any]], numbers: list[int]) -> None:
+        self.calls.append((kind, numbers))
+        effects = [one for one in events if getattr(one.event, "mood", "fine") != "park"]
+        await tx.execute(INSERT_EFFECTS, kind, [one.event_id for one in effects], [one.event.n for one in effects])
+        if self.broken.intersection(numbers):
+            raise ValueError("this number is broken")
+        if self.meanwhile is not None:
+            await self.meanwhile(tx)
+
+    def blueprint(self, *, topics: Mapping[str, str] | None = None, protocol: Any = "auto") -> Blueprint:
+        """The service as a blueprint; ``topics`` renames by key."""
+        app = App(kafka=KafkaSettings(topics=dict(topics or {}), partitions=1, group_protocol=protocol))
+        return Blueprint(NAME, SCHEMA, sample.MIGRATIONS, Settings(app, 0, "127.0.0.1", {}), self.handlers)
+
+
+class EchoBench(Bench):
+    """The service on its database, without its loops."""
+
+    def __init__(self, echo: Echo, database: Database) -> None:
+        super().__init__(echo.blueprint(), database)
+        self.echo = echo
+
+    async def effects(self) -> list[int]:
+        """The numbers that had an effect, in the order of the effects."""
+        return [row["n"] for row in await self.database.fetch(EFFECTS)]
+
+    async def inbox(self) -> list[Record]:
+        """Every verdict."""
+        return await self.database.fetch(INBOX)
+
+    async def letters(self) -> list[DeadLetter]:
+        """Every dead letter, oldest first."""
+        return (await deadletter.letters(self.database, statuses=LETTERS))[::-1]
+
+
+@asynccontextmanager
+async def prepared(url: str) -> AsyncIterator[Database]:
+    """The service's database on a copy of the sample's template."""
+    await add_effects(url)
+    async with connected(url) as database:
+        yield database
+
+
+async def fresh(database: Database) -> EchoBench:
+    """A service with empty tables: emptying them costs a millisecond, a database of one's own a second."""
+    for table in TABLES:
+        await database.fetch(Sql(f"DELETE FROM {table}"))
+    return EchoBench(Echo(), database)
+
+
+async def add_effects(url: str) -> None:
+    """Make the table of effects."""
+    async with plain(url) as connection:
+        await connection.execute(CREATE_EFFECT)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Database]:
+    """The service's database."""
+    database = await Database.connect(url, schema=SCHEMA, voice=Voice(NAME, contracts(), {}))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def plain(url: str) -> AsyncIterator[Any]:
+    """A connection beside the service's pool: an operator's, or a saboteur's."""
+    connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def repeats(group: str, kind: str = Ping.EVENT) -> float:
+    """How many repeats this process has dropped for the group, as the metric counts them."""
+    return telemetry.HANDLED.labels(group, kind, "repeat")._value.get()
+
+
+async def send(
+    bootstrap: str, topic: str, values: Sequence[bytes | None], *, partition: int = 0, key: bytes | None = None
+) -> None:
+    """Foreign bytes onto a topic, in order, acknowledged."""
+    await asyncio.to_thread(_send, bootstrap, topic, values, partition, key)
+
+
+def _send(bootstrap: str, topic: str, values: Sequence[bytes | None], partition: int, key: bytes | None) -> None:
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "message.max.bytes": 4_000_000}
+    )
+    failed: list[Any] = []
+    for value in values:
+        producer.produce(
+            topic,
+            value=value,
+            key=key,
+            partition=partition,
+            on_delivery=lambda error, _: error and failed.append(error),
+        )
+    assert producer.flush(30) == 0, "Kafka did not acknowledge in time"
+    assert not failed, failed
+
+
+async def committed(bootstrap: str, group: str, topic: str, partitions: int = 1) -> list[int]:
+    """The group's committed offsets, partition by partition; -1001 where there is none."""
+    return await asyncio.to_thread(_committed, bootstrap, group, topic, partitions)
+
+
+def _committed(bootstrap: str, group: str, topic: str, partitions: int) -> list[int]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        found = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=15)
+        return [one.offset for one in found]
+    finally:
+        consumer.close()
+
+
+async def read_log(bootstrap: str, *topics: str) -> list[LogRecord]:
+    """Every record of the topics."""
+    return await asyncio.to_thread(lambda: list(read_topics(bootstrap, topics)))
+
+
+def event_ids(rows: Sequence[Mapping[str, Any]]) -> list[UUID]:
+    """The eventIds of rows."""
+    return [row["event_id"] for row in rows]
+
+
+HERE = Path(__file__).parent
