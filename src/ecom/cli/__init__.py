@@ -45,6 +45,6 @@ for _name in COMMANDS:
 def main() -> None:
     """Run a command; what went wrong on purpose is one line, what did not is a traceback."""
     try:
-        app()
+        app(prog_name="ecom")
     except DovecoteError as error:
         sys.exit(f"ecom: {error}")
