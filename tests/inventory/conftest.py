@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -10,10 +9,21 @@ import pytest
 
 from dovecote.contracts import Contracts
 from dovecote.database import Database, Voice
-from dovecote.migrate import migrate
+from dovecote.sql import Sql
 from ecom.contracts import CONTRACTS
-from ecom.inventory.service import HERE, SCHEMA
+from ecom.inventory.service import NAME, SCHEMA
 from ecom.inventory.store import Terms
+
+EMPTY = Sql("""
+    DO $$
+    DECLARE name text;
+    BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename NOT LIKE '%yoyo%'
+        LOOP
+            EXECUTE format('DELETE FROM %I', name);
+        END LOOP;
+    END $$
+""")
 
 
 @pytest.fixture
@@ -23,10 +33,11 @@ def terms() -> Terms:
 
 
 @pytest.fixture
-async def database(empty_database_url: str) -> AsyncIterator[Database]:
-    """A database with the library's tables and ours, and nothing in them."""
-    await asyncio.to_thread(migrate, empty_database_url, schema=SCHEMA, folders=[HERE / "migrations"])
-    voice = Voice("inventory-service", Contracts.load(CONTRACTS), {})
-    database = await Database.connect(empty_database_url, schema=SCHEMA, voice=voice)
+async def database(module_database_url: str) -> AsyncIterator[Database]:
+    """The service's schema, migrated once for a module and emptied for each test."""
+    voice = Voice(NAME, Contracts.load(CONTRACTS), {})
+    database = await Database.connect(module_database_url, schema=SCHEMA, voice=voice)
+    async with database.transaction() as tx:
+        await tx.execute(EMPTY)
     yield database
     await database.close()

@@ -1,4 +1,5 @@
 """A real SMTP server (aiosmtpd) on this loop, which takes, delays or refuses as a test wishes."""
+# ruff: noqa: N802, ARG002 (aiosmtpd asks for these names and arguments)
 
 from __future__ import annotations
 
@@ -27,13 +28,13 @@ class Mailbox:
     mails: list[EmailMessage] = field(default_factory=list)
     port: int = 0
 
-    async def handle_RCPT(  # noqa: N802  aiosmtpd asks for these names and arguments
+    async def handle_RCPT(
         self,
         server: SMTP,
         session: Session,
         envelope: Envelope,
         address: str,
-        options: list[str],  # noqa: ARG002
+        options: list[str],
     ) -> str:
         """Take or refuse a recipient, quoting the address as servers do."""
         if self.refuses(address):
@@ -42,13 +43,14 @@ class Mailbox:
         envelope.rcpt_tos.append(address)
         return OK
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Take or refuse a mail."""
         self.tries += 1
         answer = self.verdict(self.tries)
         if answer == OK:
             self.mails.append(message_from_bytes(bytes(envelope.content or b""), policy=default))  # type: ignore[arg-type]
         if self.hangs_up_after is not None and self.tries % self.hangs_up_after == 0:
+            assert server.transport is not None
             asyncio.get_running_loop().call_soon(server.transport.close)
         return answer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,7 +23,6 @@ SAID = Sql("""
     SELECT event_type, key, sequence, convert_from(value, 'UTF8') AS value FROM outbox_event_record ORDER BY id
 """)
 STATUSES = Sql("SELECT status, count(*) AS mails FROM notification GROUP BY status")
-LIMIT_SECONDS = 20
 
 
 def delivery(event: Event, *, event_id: UUID | None = None) -> Delivery[Any]:
@@ -71,10 +70,3 @@ async def working(database: Database, worker: Worker[Any]) -> AsyncIterator[None
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so; fails after a limit."""
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while not await condition():  # noqa: ASYNC110  a condition in the database has no event
-            await asyncio.sleep(0.01)

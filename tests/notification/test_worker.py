@@ -10,11 +10,12 @@ from uuid import uuid4
 import msgspec
 import pytest
 from tests.notification.mailbox import OK, Mailbox, serving
-from tests.notification.stories import INTENTS, SAID, delivery, hear, notifications, statuses, until, working
+from tests.notification.stories import INTENTS, SAID, delivery, hear, notifications, statuses, working
 
 from dovecote.database import Database
 from dovecote.intents import Worker
 from dovecote.schedule import JobContext
+from dovecote.testing import eventually
 from ecom.notification.domain import Mail, OrderPlaced, Patience
 from ecom.notification.jobs import retry_due
 from ecom.notification.letters import Letters
@@ -51,7 +52,7 @@ async def until_statuses(database: Database, **wanted: int) -> None:
         await retry_due(JobContext(database, nothing_waits))
         return await statuses(database) == wanted
 
-    await until(so)
+    await eventually(so)
 
 
 async def nothing_waits() -> int:
@@ -134,7 +135,7 @@ async def test_a_server_that_is_away_counts_as_a_failed_try(database: Database, 
         async def failed() -> bool:
             return await statuses(database) == {"FAILED": 1}
 
-        await until(failed)
+        await eventually(failed)
         [row] = await notifications(database)
         assert row["retry_count"] == 1
         assert "Connect" in row["last_error"]
@@ -149,7 +150,7 @@ async def test_a_repeat_after_a_crash_has_the_same_message_id(database: Database
         forgetful = Worker(whole.kind, whole.call, _forgets, lease=timedelta(milliseconds=50))
         await hear(database, letters, *orders(1))
         async with working(database, forgetful):
-            await until(lambda: _arrived(mailbox, 2))
+            await eventually(lambda: _arrived(mailbox, 2))
         async with working(database, whole):
             await until_statuses(database, SENT=1)
     assert len(mailbox.mails) >= 3
