@@ -138,7 +138,7 @@ def _payments(database: Database, desk: Desk) -> Sequence[HTTPRouteHandler]:
             raise Problem(
                 400,
                 "PAYMENT_UNKNOWN",
-                f"There is no payment with the reference {error.reference}; send it again later.",
+                f"There is no payment with the reference {error}; send it again later.",
                 field="providerPaymentId",
             ) from error
         return ReceptionAnswer(reception.value)

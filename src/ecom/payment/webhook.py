@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -38,11 +37,8 @@ class Reception(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True)
 class UnknownPayment(Exception):
     """No payment has this reference: the sender should try again, our commit may be on its way."""
-
-    reference: str
 
 
 _FACTS = {"payment.authorized": Fact.AUTHORIZED, "payment.failed": Fact.DECLINED}
