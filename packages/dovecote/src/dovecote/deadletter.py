@@ -53,14 +53,20 @@ LOCK_LETTER = Sql("""
        FOR UPDATE
 """)
 # Attempts are counted before the try, in a transaction of their own: a letter that kills the process is not
-# tried for ever.
+# tried for ever. One at a time: what is claimed and not tried would have counted for nothing.
 CLAIM_DUE = Sql("""
     UPDATE dead_letter AS d
-       SET attempts = d.attempts + 1, next_attempt_at = $2, updated_at = $1
-      FROM (SELECT id FROM dead_letter WHERE status = 'RETRYING' AND next_attempt_at <= $1
-             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) AS due
+       SET attempts = d.attempts + 1, next_attempt_at = $3, updated_at = $2
+      FROM (SELECT id FROM dead_letter
+             WHERE consumer_group = $1 AND status = 'RETRYING' AND next_attempt_at <= $2 AND id <> ALL($4::bigint[])
+             ORDER BY next_attempt_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS due
      WHERE d.id = due.id
-    RETURNING d.id
+    RETURNING d.id, d.attempts
+""")
+GIVE_BACK = Sql("""
+    UPDATE dead_letter
+       SET attempts = attempts - 1, next_attempt_at = $2, updated_at = $2
+     WHERE id = $1 AND status = 'RETRYING'
 """)
 SET_STATUS = Sql("""
     UPDATE dead_letter

@@ -6,13 +6,21 @@ DONE in that transaction.
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+
 from dovecote import deadletter, inbox, telemetry
 from dovecote.database import Database, Transaction
 from dovecote.deadletter import DeadLetter
 from dovecote.delivery import RetryPolicy
-from dovecote.errors import EnvelopeError, is_environment
+from dovecote.errors import DovecoteError, EnvelopeError, UnavailableError, is_environment
 from dovecote.inbox import Outcome
 from dovecote.reading import Reader
+from dovecote.retry import backoff, jitter
+
+# A claimed letter is nobody else's for so long; a try takes less (the database's statement limit).
+LEASE = timedelta(minutes=1)
+GIVE_BACK_TRIES_MAX = 30
 
 
 class Redrive:
@@ -25,12 +33,39 @@ class Redrive:
         self._policy = policy
 
     async def due(self, *, limit: int = 100) -> int:
-        """Try the letters whose time has come, each in a transaction of its own; says how many."""
-        async with self._database.transaction("work") as tx:
-            rows = await tx.fetch(deadletter.CLAIM_DUE, tx.now, tx.now + self._policy.most, limit)
-        for row in rows:
-            await self.one(row["id"])
-        return len(rows)
+        """Try each letter whose time has come, in a transaction of its own; says how many.
+
+        Raises UnavailableError where the database fails: the letter in hand stays as it was, its try uncounted.
+        """
+        tried: list[int] = []
+        while len(tried) < limit:
+            async with self._database.transaction("work") as tx:
+                lease = tx.now + max(self._policy.most, LEASE)
+                claimed = await tx.fetchrow(deadletter.CLAIM_DUE, self._group, tx.now, lease, tried)
+            if claimed is None:
+                break
+            tried.append(claimed["id"])
+            if claimed["attempts"] > self._policy.attempts_max:
+                await self._failed(claimed["id"], DovecoteError("The process died each time this letter was tried."))
+                continue
+            try:
+                await self.one(claimed["id"])
+            except UnavailableError:
+                await self._give_back(claimed["id"])
+                raise
+        return len(tried)
+
+    async def _give_back(self, number: int) -> None:
+        """Uncount a try that the environment ended, as soon as the database answers again."""
+        for attempt in range(1, GIVE_BACK_TRIES_MAX + 1):
+            try:
+                async with self._database.transaction("work") as tx:
+                    await tx.execute(deadletter.GIVE_BACK, number, tx.now)
+            except UnavailableError:
+                wait = jitter(backoff(attempt, first=timedelta(milliseconds=100), most=timedelta(seconds=5)))
+                await asyncio.sleep(wait.total_seconds())
+            else:
+                return
 
     async def one(self, number: int) -> str:
         """Try one letter now, whatever its status; returns the new one.
