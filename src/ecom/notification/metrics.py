@@ -33,6 +33,7 @@ def requeued() -> None:
 
 def logged(intents: Sequence[Intent]) -> None:
     """Mails were 'sent' by the provider `log`: one line a batch, each mail below it at debug."""
-    log.info("mails logged", mails=len(intents))
+    bound = log.bind()  # once a batch: the lazy logger would look itself up for each mail
+    bound.info("mails logged", mails=len(intents))
     for intent in intents:
-        log.debug("mail", event_id=intent.subject, trace_id=intent.trace_id)
+        bound.debug("mail", event_id=intent.subject, trace_id=intent.trace_id)
