@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from ecom.contracts.payment import CAPTURE_DECLINED, PaymentFailed
 from ecom.payment.domain import CaptureOn, Decision, Mode, News, Payment, Rules, Terms, decide

@@ -68,8 +68,8 @@ async def move(tx: Transaction, messages: Sequence[Message], rules: Rules) -> li
         standing[message.order_id] = decision.after
         decisions.append(decision)
         _tell(tx, decision, message.because)
-    changed = [payment for order_id, payment in standing.items() if payment != written[order_id]]
-    await store.update(tx, changed)
+    changes = [(written[order_id], payment) for order_id, payment in standing.items()]
+    await store.update(tx, [(before, after) for before, after in changes if before != after])
     return decisions
 
 

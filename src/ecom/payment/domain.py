@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
+import msgspec
+from msgspec.structs import replace as changed
+
 from dovecote.events import Event
 from ecom.contracts.payment import (
     CAPTURE_DECLINED,
@@ -42,8 +45,7 @@ class Rules:
     attempts_max: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """One order's payment. Amount, currency and user are unknown until an intent or the order tells them."""
 
     order_id: str
@@ -130,12 +132,12 @@ def _with_terms(payment: Payment, news: News) -> Payment:
     """The order's amount counts, whatever a client claimed before it; the first order.created is the order."""
     terms = news.terms
     if news.fact is Fact.CLAIMED:
-        payment = replace(payment, idempotency_key=payment.idempotency_key or news.idempotency_key)
+        payment = changed(payment, idempotency_key=payment.idempotency_key or news.idempotency_key)
         if payment.amount_minor is not None:
             return payment
     if terms is None or payment.stage not in (Stage.WAITING, Stage.ENDED):
         return payment
-    return replace(
+    return changed(
         payment,
         user_id=terms.user_id,
         amount_minor=terms.amount_minor,
@@ -147,11 +149,11 @@ def _with_terms(payment: Payment, news: News) -> Payment:
 def _unanswered(payment: Payment, now: datetime) -> Payment:
     if payment.stage not in IN_HAND or payment.unknown_since is not None:
         return payment
-    return replace(payment, unknown_since=now, updated_at=now)
+    return changed(payment, unknown_since=now, updated_at=now)
 
 
 def _touched(before: Payment, after: Payment, now: datetime) -> Payment:
-    return after if after == before else replace(after, updated_at=now)
+    return after if after == before else changed(after, updated_at=now)
 
 
 def _stepped(payment: Payment, step: Step, news: News, now: datetime) -> Payment:
@@ -159,7 +161,7 @@ def _stepped(payment: Payment, step: Step, news: News, now: datetime) -> Payment
     still_asked = IN_HAND.get(payment.stage) is IN_HAND.get(step.to)
     failed = step.status is Status.FAILED or news.fact in (Fact.DECLINED, Fact.CAPTURE_DECLINED)
     over = news.fact is Fact.ENDED
-    return replace(
+    return changed(
         payment,
         stage=step.to,
         status=step.status or payment.status,

@@ -37,17 +37,23 @@ LOCK_PAYMENTS = Sql("""
      ORDER BY order_id
        FOR UPDATE
 """)
-UPDATE_PAYMENTS = Sql("""
+UPDATE_STAGES = Sql("""
     UPDATE payment AS p
        SET stage = new.stage, status = new.status, settlement = new.settlement, unknown_since = new.unknown_since,
-           amount_minor = new.amount_minor, currency = new.currency, user_id = new.user_id,
-           payment_method = new.payment_method, provider_payment_id = new.provider_payment_id,
-           idempotency_key = new.idempotency_key, failure_reason = new.failure_reason, sequence = new.sequence,
-           updated_at = $14
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::text[],
-                  $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[])
-        AS new(order_id, stage, status, settlement, unknown_since, amount_minor, currency, user_id, payment_method,
-               provider_payment_id, idempotency_key, failure_reason, sequence)
+           provider_payment_id = new.provider_payment_id, failure_reason = new.failure_reason,
+           sequence = new.sequence, updated_at = $9
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[],
+                  $8::bigint[])
+        AS new(order_id, stage, status, settlement, unknown_since, provider_payment_id, failure_reason, sequence)
+     WHERE p.order_id = new.order_id
+""")
+# Before the stages: a payment may be asked for only with its amount (a CHECK).
+UPDATE_TERMS = Sql("""
+    UPDATE payment AS p
+       SET amount_minor = new.amount_minor, currency = new.currency, user_id = new.user_id,
+           payment_method = new.payment_method, idempotency_key = new.idempotency_key, updated_at = $7
+      FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[])
+        AS new(order_id, amount_minor, currency, user_id, payment_method, idempotency_key)
      WHERE p.order_id = new.order_id
 """)
 READ_PAYMENT = Sql("""
@@ -132,25 +138,37 @@ async def lock(tx: Transaction, order_ids: Iterable[str]) -> dict[str, Payment]:
     return {row["order_id"]: _payment(row) for row in await tx.fetch(LOCK_PAYMENTS, wanted)}
 
 
-async def update(tx: Transaction, payments: Sequence[Payment]) -> None:
-    """Write payments that are locked."""
+async def update(tx: Transaction, changes: Sequence[tuple[Payment, Payment]]) -> None:
+    """Write payments that are locked, each given as it was and as it is now; terms seldom change, stages always."""
+    await _update_terms(tx, [after for before, after in changes if _terms(before) != _terms(after)])
+    moved = [after for before, after in changes if _moves(before) != _moves(after)]
+    if not moved:
+        return
+    await tx.execute(
+        UPDATE_STAGES,
+        [each.order_id for each in moved],
+        [each.stage.value for each in moved],
+        [each.status.value for each in moved],
+        [each.settlement.value for each in moved],
+        [each.unknown_since for each in moved],
+        [each.provider_payment_id for each in moved],
+        [each.failure_reason for each in moved],
+        [each.sequence for each in moved],
+        tx.now,
+    )
+
+
+async def _update_terms(tx: Transaction, payments: Sequence[Payment]) -> None:
     if not payments:
         return
     await tx.execute(
-        UPDATE_PAYMENTS,
+        UPDATE_TERMS,
         [each.order_id for each in payments],
-        [each.stage.value for each in payments],
-        [each.status.value for each in payments],
-        [each.settlement.value for each in payments],
-        [each.unknown_since for each in payments],
         [each.amount_minor for each in payments],
         [each.currency for each in payments],
         [each.user_id for each in payments],
         [each.payment_method for each in payments],
-        [each.provider_payment_id for each in payments],
         [each.idempotency_key for each in payments],
-        [each.failure_reason for each in payments],
-        [each.sequence for each in payments],
         tx.now,
     )
 
@@ -200,4 +218,20 @@ async def forget(tx: Transaction, before: datetime, limit: int) -> int:
 
 
 def _payment(row: Record) -> Payment:
-    return Payment(**{**row, "stage": Stage(row["stage"]), "status": Status(row["status"])})
+    columns = dict(row)
+    columns["stage"], columns["status"] = Stage(row["stage"]), Status(row["status"])
+    return Payment(**columns)
+
+
+def _terms(payment: Payment) -> tuple[object, ...]:
+    return (
+        payment.amount_minor,
+        payment.currency,
+        payment.user_id,
+        payment.payment_method,
+        payment.idempotency_key,
+    )
+
+
+def _moves(payment: Payment) -> tuple[object, ...]:
+    return payment.stage, payment.unknown_since, payment.failure_reason, payment.provider_payment_id
