@@ -90,7 +90,7 @@ def blueprint(
 async def connected(
     url: str, *, prefix: str = "", name: str = NOTES, schema: str = NOTES_SCHEMA, role: str | None = None
 ) -> AsyncIterator[Database]:
-    """A service's database without its loops. Topics carry the prefix; the schema needs none in a database of its own."""
+    """A service's database without its loops. Topics carry the prefix; the schema has a database of its own."""
     registry = contracts()
     voice = Voice(name, registry, {event: prefix + event for event in registry})
     database = await Database.connect(url, schema=schema, voice=voice, role=role)

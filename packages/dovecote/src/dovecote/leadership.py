@@ -22,16 +22,19 @@ TRY_SECONDS = 0.8
 
 TRY_LOCK = Sql("SELECT pg_try_advisory_lock($1)")
 TAKE_OFFICE = Sql("""
-    INSERT INTO relay_leader AS l (only, epoch, pid, beat_at) VALUES (true, 1, pg_backend_pid(), $1)
-    ON CONFLICT (only) DO UPDATE SET epoch = l.epoch + 1, pid = excluded.pid, beat_at = excluded.beat_at
+    INSERT INTO relay_leader AS l (single, epoch, pid, beat_at) VALUES (true, 1, pg_backend_pid(), $1)
+    ON CONFLICT (single) DO UPDATE SET epoch = l.epoch + 1, pid = excluded.pid, beat_at = excluded.beat_at
     RETURNING epoch
 """)
-BEAT = Sql("UPDATE relay_leader SET beat_at = $2 WHERE only AND epoch = $1")
+BEAT = Sql("UPDATE relay_leader SET beat_at = $2 WHERE single AND epoch = $1")
+IS_STALE = Sql("SELECT EXISTS (SELECT 1 FROM relay_leader WHERE single AND beat_at < $1)")
+# Ending a session takes the rights of the user who logged in; the service's role has none.
+AS_LOGIN_USER = Sql("SELECT set_config('role', 'none', true)")
 END_STALE = Sql("""
     SELECT pg_terminate_backend(l.pid)
       FROM relay_leader AS l
       JOIN pg_locks AS held ON held.pid = l.pid AND held.locktype = 'advisory' AND held.granted
-     WHERE l.only AND l.beat_at < $1
+     WHERE l.single AND l.beat_at < $1
 """)
 
 
@@ -50,13 +53,17 @@ class Leadership:
 
     async def take(self) -> int | None:
         """The new epoch, or None while another leads (never waits: a blocked waiter would pin vacuum)."""
-        if await self._connection.fetchval(TRY_LOCK, self._key):
-            return int(await self._connection.fetchval(TAKE_OFFICE, self._database.now))
-        await self._connection.execute(END_STALE, self._database.now - STALE_AFTER)
+        if await self._connection.fetchval(TRY_LOCK.text, self._key):
+            return int(await self._connection.fetchval(TAKE_OFFICE.text, self._database.now))
+        stale = self._database.now - STALE_AFTER
+        if await self._connection.fetchval(IS_STALE.text, stale):
+            async with self._connection.transaction():
+                await self._connection.execute(AS_LOGIN_USER.text)
+                await self._connection.execute(END_STALE.text, stale)
         return None
 
 
 async def beat(connection: Any, database: Database, epoch: int) -> None:
     """Say that the leader lives. Raises LeadershipLost where a later epoch has begun."""
-    if await connection.execute(BEAT, epoch, database.now) != "UPDATE 1":
+    if await connection.execute(BEAT.text, epoch, database.now) != "UPDATE 1":
         raise LeadershipLost(f"Epoch {epoch} of the relay is over.")

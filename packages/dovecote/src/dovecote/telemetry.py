@@ -66,6 +66,11 @@ def relay_stopped(service: str, why: str) -> None:
     log.info("relay stands by", service=service, why=why)
 
 
+def relay_failed(service: str, error: BaseException) -> None:
+    """A term ended by something that waiting alone may not mend; the relay starts again all the same."""
+    log.error("relay failed", service=service, error=describe(error))
+
+
 def record_refused(service: str, record: int, topic: str, error: str) -> None:
     """An outbox record turned FAILED; an operator may replay it."""
     OUTBOX_FAILED.labels(service).inc()

@@ -65,12 +65,13 @@ def classify(error: KafkaError) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to send; ``id`` comes back with its verdict."""
+    """A record to send; ``id`` comes back with its verdict. ``follows`` is the id of its aggregate's record before."""
 
     id: int
     topic: str
     key: str
     value: bytes
+    follows: int | None
     headers: Sequence[tuple[str, bytes]]
 
 
@@ -131,11 +132,19 @@ class KafkaProducer:
         while not self._stopping.is_set():
             self._producer.poll(0.1)
 
-    def send(self, records: Sequence[Outgoing]) -> asyncio.Future[SendResult]:
-        """Hand a batch to librdkafka, in order; the future ends when every record has its verdict."""
+    def send(self, records: Sequence[Outgoing]) -> tuple[asyncio.Future[SendResult], set[int]]:
+        """Hand a batch to librdkafka, in order; the future ends when every record has its verdict.
+
+        Also says which records were refused at once, those that follow a refused one included.
+        """
         batch = _Batch(asyncio.get_running_loop())
+        refused: set[int] = set()
         produce = self._producer.produce
         for position, record in enumerate(records):
+            if record.follows in refused:
+                refused.add(record.id)
+                batch.result.failed.append((record.id, Failure.BROKER, "The record before it was refused."))
+                continue
             batch.expect()
             try:
                 produce(
@@ -146,16 +155,18 @@ class KafkaProducer:
                     on_delivery=partial(batch.delivered, record.id),
                 )
             except KafkaException as error:  # an oversized record is refused here, not in the callback
+                refused.add(record.id)
                 batch.delivered(record.id, error.args[0], None)
             except BufferError:
                 # The queue is full: the rest stays PENDING, in order, and comes with the next scan.
                 batch.close()
+                refused.update(left.id for left in records[position:])
                 batch.result.failed.extend(
                     (left.id, Failure.BROKER, "The producer's queue is full.") for left in records[position:]
                 )
                 break
         batch.close()
-        return batch.future
+        return batch.future, refused
 
     async def close(self, *, seconds: float) -> None:
         """Wait so long for what is under way, then drop it (it stays PENDING) and stop the thread."""

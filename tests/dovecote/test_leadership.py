@@ -1,0 +1,122 @@
+"""One relay leads; when it stops, dies or freezes, another does, soon and alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from statistics import median
+
+from tests.dovecote import sample
+from tests.dovecote.relays import LEADER, end, end_backend, epoch, new_relay, relay_process, relaying
+from tests.dovecote.sample import read_log, tell
+
+from dovecote.database import Database
+from dovecote.migrate import migrate
+from dovecote.relay import Relay
+from dovecote.testing import drained, eventually
+
+
+def leads(relay: Relay) -> Callable[[], Awaitable[bool]]:
+    """A condition: this relay leads."""
+
+    async def condition() -> bool:
+        return relay.leads
+
+    return condition
+
+
+async def test_a_stop_hands_over_within_a_second(notes: Database, bootstrap: str, topics: list[str]) -> None:
+    """A relay that is told to stop frees the lock, and the one that stood by leads (median of three under 1 s)."""
+    loop = asyncio.get_running_loop()
+    relay = new_relay(notes, bootstrap)
+    task = asyncio.create_task(relay.run())
+    await eventually(leads(relay))
+    waits = []
+    for _ in range(3):
+        successor = new_relay(notes, bootstrap)
+        standing_by = asyncio.create_task(successor.run())
+        async with notes.transaction() as tx:
+            await tell(tx, "n1")
+        await drained(notes)
+        assert relay.leads
+        assert not successor.leads
+        started = loop.time()
+        await end(task)
+        await eventually(leads(successor), every=0.005)
+        waits.append(loop.time() - started)
+        relay, task = successor, standing_by
+    await end(task)
+    assert median(waits) < 1.0, waits
+    assert await epoch(notes) == 4
+
+
+async def test_the_end_of_its_session_hands_over_within_a_second(
+    notes: Database, sample_url: str, prefix: str, bootstrap: str
+) -> None:
+    """A leader whose session dies is replaced, whatever it still believes (median of three under 1 s)."""
+    loop = asyncio.get_running_loop()
+    waits = []
+    async with (
+        sample.connected(sample_url, prefix=prefix) as other,
+        relaying(notes, bootstrap),
+        relaying(other, bootstrap),
+    ):
+        await eventually(lambda: epoch(notes))
+        for _ in range(3):
+            row = await notes.fetchrow(LEADER)
+            assert row is not None
+
+            async def is_replaced(before: int = row["epoch"]) -> bool:
+                return await epoch(notes) > before
+
+            started = loop.time()
+            await end_backend(sample_url, row["pid"])
+            await eventually(is_replaced, every=0.005)
+            waits.append(loop.time() - started)
+    assert median(waits) < 1.0, waits
+
+
+async def test_a_frozen_leader_is_replaced_within_seven_seconds(
+    notes: Database, sample_url: str, prefix: str, bootstrap: str, topics: list[str]
+) -> None:
+    """O7: a process stopped by SIGSTOP loses its term within 7 s; thawed, it sends nothing more and stands by."""
+    loop = asyncio.get_running_loop()
+    async with relay_process(sample_url, bootstrap, prefix) as frozen:
+        await eventually(lambda: epoch(notes))
+        async with notes.transaction() as tx:
+            said = [await tell(tx, "n1")]
+        await drained(notes)
+        frozen.send_signal(signal.SIGSTOP)
+        started = loop.time()
+        async with relaying(notes, bootstrap) as relay:
+            await eventually(leads(relay), seconds=9)
+            assert loop.time() - started < 7.0
+            for _ in range(2):
+                async with notes.transaction() as tx:
+                    said.append(await tell(tx, "n1"))
+                await drained(notes)
+                frozen.send_signal(signal.SIGCONT)
+            assert relay.leads
+            assert await epoch(notes) == 2
+    sequences = [dict(record.headers)["aggregate-sequence"] for record in await read_log(bootstrap, *topics)]
+    assert sequences == [b"1", b"2", b"3"]
+
+
+async def test_a_service_role_may_end_a_frozen_leader(
+    sample_url: str, prefix: str, bootstrap: str, topics: list[str]
+) -> None:
+    """With a role of its own, without any privilege over sessions, a service still replaces a frozen leader."""
+    role = prefix + "notes"
+    await asyncio.to_thread(migrate, sample_url, schema=sample.NOTES_SCHEMA, folders=[sample.MIGRATIONS], role=role)
+    async with (
+        sample.connected(sample_url, prefix=prefix, role=role) as notes,
+        relay_process(sample_url, bootstrap, prefix, role) as frozen,
+    ):
+        await eventually(lambda: epoch(notes))
+        frozen.send_signal(signal.SIGSTOP)
+        async with relaying(notes, bootstrap) as relay:
+            await eventually(leads(relay), seconds=9)
+            async with notes.transaction() as tx:
+                await tell(tx, "n1")
+            await drained(notes)
