@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,11 +14,10 @@ import msgspec
 from tests.provider.processes import ProviderProcess
 
 from dovecote.database import Database
-from dovecote.events import Cause, Delivery, Event
+from dovecote.events import Delivery, Event
 from dovecote.intents import WorkerLoop
 from dovecote.schedule import JobContext
 from dovecote.sql import Sql
-from ecom.contracts import payment as said_events
 from ecom.payment import jobs
 from ecom.payment.domain import Rules
 from ecom.payment.handlers import hears
@@ -176,18 +175,14 @@ class PaymentDesk:
 
     def held_minor(self, order_id: str) -> int:
         """What the provider holds or has taken for an order, net."""
-        signs = {Operation.AUTHORIZE: 1, Operation.CAPTURE: 0, Operation.VOID: -1, Operation.REFUND: -1}
-        return sum(
-            signs[entry.operation] * entry.amount_minor
-            for entry in read(self.process.home)
-            if entry.reference == order_id and entry.outcome is Mark.APPROVED
-        )
+        return held_minor(self.process, order_id)
 
 
-SAYS: Sequence[type[Event]] = (
-    said_events.PaymentAuthorized,
-    said_events.PaymentFailed,
-    said_events.PaymentCaptured,
-    said_events.PaymentRefunded,
-)
-CAUSE = Cause("1" * 32)
+def held_minor(process: ProviderProcess, order_id: str) -> int:
+    """What a provider holds or has taken for an order, by its own book."""
+    signs = {Operation.AUTHORIZE: 1, Operation.CAPTURE: 0, Operation.VOID: -1, Operation.REFUND: -1}
+    return sum(
+        signs[entry.operation] * entry.amount_minor
+        for entry in read(process.home)
+        if entry.reference == order_id and entry.outcome is Mark.APPROVED
+    )
