@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import httpx
 import pytest
 from tests.payment.stories import PaymentDesk
 from tests.provider.processes import ProviderProcess
@@ -12,7 +13,9 @@ from dovecote.contracts import Contracts
 from dovecote.database import Database, Voice
 from dovecote.sql import Sql
 from ecom.contracts import CONTRACTS
+from ecom.payment import service
 from ecom.payment.service import NAME, SCHEMA
+from ecom.web.application import application
 
 EMPTY = Sql("""
     WITH a AS (DELETE FROM payment), b AS (DELETE FROM intent_key), c AS (DELETE FROM webhook_event),
@@ -44,3 +47,12 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderProce
 def desk(database: Database, provider: ProviderProcess) -> PaymentDesk:
     """The service on its database, speaking to that provider."""
     return PaymentDesk(database, provider)
+
+
+@pytest.fixture
+async def client(desk: PaymentDesk) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's routes as a client sees them, in webhook-or-auto mode alike: routes do not ask the provider."""
+    app = application([(service.build({}), desk.database)], name="payment-service")
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        yield client

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import msgspec
 from tests.provider.processes import ProviderProcess
 
@@ -186,3 +187,22 @@ def held_minor(process: ProviderProcess, order_id: str) -> int:
         for entry in read(process.home)
         if entry.reference == order_id and entry.outcome is Mark.APPROVED
     )
+
+
+def intent(order_id: str, **changes: object) -> dict[str, object]:
+    """The body of a client that asks for a payment."""
+    return {
+        "orderId": order_id,
+        "userId": 7,
+        "amount": 12.5,
+        "currency": "USD",
+        "idempotencyKey": f"key-{order_id}",
+        **changes,
+    }
+
+
+async def pending(client: httpx.AsyncClient, desk: PaymentDesk) -> tuple[str, dict[str, Any]]:
+    """An order whose payment is PENDING, and that payment."""
+    order_id = new_order_id()
+    await desk.hear(placed(order_id))
+    return order_id, (await client.post("/api/payments/intents", json=intent(order_id))).json()

@@ -113,6 +113,15 @@ async def test_outage_mode(desk: PaymentDesk) -> None:
     assert await desk.events(order_id) == ["authorized"]
 
 
+async def test_the_switch_outlives_its_database(desk: PaymentDesk) -> None:
+    """While the database restarts, what was switched before still holds: no call fails for it."""
+    desk.switch.bind(desk.database)
+    await desk.switch.set(outage=True)
+    await desk.database.close()
+    desk.switch._read_at = None
+    assert await desk.switch.outage() is True
+
+
 async def test_failures_on_purpose(desk: PaymentDesk) -> None:
     """failure-rate fails a share of the calls, the same ones in every run, and none of them is lost."""
     desk.failure_rate = 0.5

@@ -16,7 +16,7 @@ from ecom.payment.domain import CaptureOn, Mode, Rules
 from ecom.payment.handlers import hears
 from ecom.payment.jobs import jobs
 from ecom.payment.switch import Switch
-from ecom.payment.workers import Line, workers
+from ecom.payment.workers import LEASE, Line, workers
 from ecom.provider.simulated import SimulatedProvider
 from ecom.web.built import Built
 
@@ -67,7 +67,11 @@ def build(environ: Mapping[str, str]) -> Built:
         migrations=HERE / "migrations",
         settings=settings,
         handlers=hears(rules),
-        workers=workers(Line(provider, switch, own.provider.failure_rate), rules),
+        workers=workers(
+            Line(provider, switch, own.provider.failure_rate),
+            rules,
+            lease=max(LEASE, own.provider.timeout * 4),
+        ),
         jobs=jobs(
             provider,
             switch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from dovecote.database import Database
-from dovecote.errors import DovecoteError
+from dovecote.errors import DovecoteError, UnavailableError
 from ecom.payment import calls_store
 
 # How soon a process notices what an operator has switched at another.
@@ -29,7 +29,11 @@ class Switch:
         """Whether the provider is not to be called now."""
         database = self._database
         if database is not None and (self._read_at is None or database.now - self._read_at > REMEMBERED):
-            switched = await calls_store.read_switch(database)
+            try:
+                switched = await calls_store.read_switch(database)
+            except UnavailableError:
+                # a database that restarts says nothing about the provider: what was known still holds
+                return self._outage
             self._outage = self._configured if switched is None else switched
             self._read_at = database.now
         return self._outage

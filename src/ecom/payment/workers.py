@@ -25,6 +25,8 @@ from ecom.provider.interface import Answer, Operation, Outcome, PaymentProvider,
 
 FIRST_DELAY = timedelta(milliseconds=500)
 LONGEST_DELAY = timedelta(seconds=30)
+# Short, for an order waits behind it; longer than a look up and a call that both time out.
+LEASE = timedelta(seconds=10)
 
 Ask = Callable[[Sequence[Request]], AsyncIterator[tuple[Request, Answer]]]
 
@@ -55,10 +57,10 @@ class Line:
         return int.from_bytes(digest, "big") / 2**32 < self.failure_rate
 
 
-def workers(line: Line, rules: Rules) -> Sequence[Worker[Answer]]:
-    """One worker for each operation."""
+def workers(line: Line, rules: Rules, *, lease: timedelta = LEASE) -> Sequence[Worker[Answer]]:
+    """One worker for each operation; what a crash leaves behind is taken up again when its lease ends."""
     return [
-        Worker(kind=operation.value, call=_call(operation, line), record=_record(operation, rules))
+        Worker(kind=operation.value, call=_call(operation, line), record=_record(operation, rules), lease=lease)
         for operation in Operation
     ]
 
