@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
-from tests.payment.stories import PaymentDesk
-from tests.provider.processes import ProviderProcess
 
 from dovecote.contracts import Contracts
 from dovecote.database import Database, Voice
@@ -16,6 +14,8 @@ from ecom.contracts import CONTRACTS
 from ecom.payment import service
 from ecom.payment.service import NAME, SCHEMA
 from ecom.web.application import application
+from tests.payment.stories import PaymentDesk
+from tests.provider.processes import ProviderProcess
 
 EMPTY = Sql("""
     WITH a AS (DELETE FROM payment), b AS (DELETE FROM intent_key), c AS (DELETE FROM webhook_event),

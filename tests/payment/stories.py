@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import httpx
 import msgspec
-from tests.provider.processes import ProviderProcess
 
 from dovecote.database import Database
 from dovecote.events import Delivery, Event
@@ -28,6 +27,7 @@ from ecom.payment.workers import Line, workers
 from ecom.provider.interface import Operation
 from ecom.provider.ledger import Mark, read
 from ecom.provider.simulated import SimulatedProvider
+from tests.provider.processes import ProviderProcess
 
 SAID = Sql("""
     SELECT event_type, key, aggregate_id, sequence, trace_id, convert_from(value, 'UTF8') AS value

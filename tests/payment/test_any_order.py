@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
-from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
 
 from dovecote.events import Event
 from dovecote.sql import Sql
 from ecom.provider.interface import Operation
+from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
 
 DEADLOCKS = Sql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
 

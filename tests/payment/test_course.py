@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
 
 from dovecote.sql import Sql
 from ecom.contracts.payment import CAPTURE_DECLINED
 from ecom.payment.domain import CaptureOn, Rules
 from ecom.payment.hearing import OrderPlaced, PricedLine
 from ecom.provider.interface import Operation
+from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
 
 INTENT_TRACES = Sql("SELECT DISTINCT trace_id FROM intent")
 

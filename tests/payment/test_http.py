@@ -7,6 +7,7 @@ import re
 
 import httpx
 import pytest
+
 from tests.payment.stories import PaymentDesk, ends, intent, new_order_id, placed
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 from prometheus_client import REGISTRY
-from tests.payment.stories import PaymentDesk, pending
 
 from ecom.provider.interface import Operation
+from tests.payment.stories import PaymentDesk, pending
 
 
 async def test_outage_mode_and_dead_letters(client: httpx.AsyncClient, desk: PaymentDesk) -> None:

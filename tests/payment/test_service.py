@@ -11,8 +11,6 @@ from uuid import uuid4
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from tests.payment.stories import PaymentDesk, held_minor, new_order_id
-from tests.provider.processes import ProviderProcess
 
 from dovecote.contracts import Contracts
 from dovecote.errors import SettingsError
@@ -24,6 +22,8 @@ from dovecote.testing import Bench, eventually
 from ecom.contracts import CONTRACTS
 from ecom.payment.domain import Mode
 from ecom.payment.service import build
+from tests.payment.stories import PaymentDesk, held_minor, new_order_id
+from tests.provider.processes import ProviderProcess
 
 DEAD = Sql("SELECT status, error FROM dead_letter ORDER BY id")
 STAGES = Sql("SELECT stage FROM payment WHERE order_id = ANY($1::text[])")

@@ -11,9 +11,9 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
-from tests.payment.stories import PaymentDesk, pending
 
 from dovecote.sql import Sql
+from tests.payment.stories import PaymentDesk, pending
 
 SECRET = "dev-webhook-secret"
 WEBHOOKS = Sql("SELECT count(*) FROM webhook_event")

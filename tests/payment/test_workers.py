@@ -6,8 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
-from tests.provider.processes import ProviderProcess
 
 from dovecote.database import Database
 from dovecote.schedule import JobContext
@@ -17,6 +15,8 @@ from ecom.payment.answers import fact_of, known_from
 from ecom.payment.domain import Mode, Rules
 from ecom.payment.stages import Fact
 from ecom.provider.interface import Answer, Found, Held, Operation, Outcome, Request
+from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
+from tests.provider.processes import ProviderProcess
 
 ATTEMPTS = Sql("SELECT attempts FROM intent WHERE key = $1")
 ROWS = Sql("SELECT count(*) FROM payment")

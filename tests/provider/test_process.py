@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from tests.provider.processes import ProviderProcess
 
 from ecom.provider.interface import Answer, Found, Held, Outcome, PaymentProvider, Request
 from ecom.provider.ledger import Mark, read
 from ecom.provider.simulated import SimulatedProvider
+from tests.provider.processes import ProviderProcess
 
 K = TypeVar("K")
 A = TypeVar("A")
