@@ -19,7 +19,9 @@ class Gather(Generic[Q, A]):
     for all; one that fails otherwise is repeated item by item, so that a bad item hurts nobody else.
     """
 
-    def __init__(self, act: Callable[[Sequence[Q]], Awaitable[Sequence[A | DovecoteError]]], *, batch_max: int = 100) -> None:
+    def __init__(
+        self, act: Callable[[Sequence[Q]], Awaitable[Sequence[A | DovecoteError]]], *, batch_max: int = 100
+    ) -> None:
         self._act = act
         self._batch_max = batch_max
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
@@ -41,6 +43,8 @@ class Gather(Generic[Q, A]):
     async def _serve(self, batch: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._act([item for item, _ in batch])
+            if len(answers) != len(batch):
+                raise RuntimeError(f"An act on {len(batch)} items gave {len(answers)} answers; it owes one each.")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 (handed to the callers, who know what it means to them)
             if len(batch) == 1 or is_environment(error):
                 for _, future in batch:

@@ -12,6 +12,9 @@ from uuid import UUID
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 # Unique, not secret: seeded by the system once, where asking it for each id cost a tenth of publishing.
 _source = random.Random(os.urandom(32))  # noqa: S311
+# A forked process would go on with its parent's numbers: two processes, one id.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _source.seed(os.urandom(32)))
 
 
 def uuid7(at: datetime) -> UUID:
@@ -29,9 +32,11 @@ def new_trace_id() -> str:
 def traceparent(trace_id: str) -> str:
     """The W3C header for a trace id; a foreign UUID is used without its dashes, anything else is hashed away."""
     plain = trace_id.replace("-", "").lower()
-    if not _TRACE_ID.fullmatch(plain):
+    if not _TRACE_ID.fullmatch(plain) or not plain.strip("0"):
         plain = hashlib.blake2b(trace_id.encode(), digest_size=16).hexdigest()
-    return f"00-{plain}-{plain[:16]}-01"
+    # A 64-bit trace id padded with zeros would make a parent of zeros, which the header forbids.
+    parent = plain[:16] if plain[:16].strip("0") else plain[16:]
+    return f"00-{plain}-{parent}-01"
 
 
 def trace_id_of(header: str | None) -> str:

@@ -122,7 +122,7 @@ class WorkerLoop(Generic[A]):
         while True:
             try:
                 leased = await self._lease()
-            except Exception as error:  # noqa: BLE001 (a loop's edge: the environment must not end it)
+            except Exception as error:
                 if not is_environment(error):
                     raise
                 telemetry.waiting(f"worker {self._worker.kind}", error)
@@ -141,9 +141,10 @@ class WorkerLoop(Generic[A]):
         async with self._database.transaction("work") as tx:
             rows = await tx.fetch(LEASE, self._worker.kind, tx.now, tx.now + self._worker.lease, room)
         intents = [Intent(**row) for row in rows]
-        # A call of ours that outlived its lease is still under way: making it twice at once helps nobody.
+        # A call of ours that outlived its lease is still under way: making it twice at once helps nobody. It has
+        # a new lease now, under which its answer counts.
         fresh = [intent for intent in intents if intent.key not in self._in_flight]
-        self._in_flight.update((intent.key, intent) for intent in fresh)
+        self._in_flight.update((intent.key, intent) for intent in intents)
         return fresh
 
     async def _call(self, intents: list[Intent]) -> None:
@@ -175,7 +176,8 @@ class WorkerLoop(Generic[A]):
             if len(self._in_flight) < self._worker.in_flight_max:
                 self._database.wakeups.ring(self._worker.kind)
 
-    async def _record(self, batch: Sequence[tuple[Intent, A]]) -> None:
+    async def _record(self, answers: Sequence[tuple[Intent, A]]) -> None:
+        batch = [(self._in_flight.get(intent.key, intent), answer) for intent, answer in answers]
         async with self._database.transaction("work") as tx:
             rows = await tx.fetch(
                 LOCK_LEASED,

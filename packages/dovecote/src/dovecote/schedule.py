@@ -23,9 +23,10 @@ CLAIM = Sql("""
     VALUES ($1, $2::timestamptz + $3::interval, $2::timestamptz + $4::interval)
     ON CONFLICT (name) DO UPDATE SET next_run_at = excluded.next_run_at, leased_until = excluded.leased_until
      WHERE j.next_run_at <= $2 AND (j.leased_until IS NULL OR j.leased_until <= $2)
-    RETURNING name
+    RETURNING leased_until
 """)
-RELEASE = Sql("UPDATE periodic_job SET leased_until = NULL WHERE name = $1")
+# Only the lease that was taken: one that ended while the job ran may be another process's by now.
+RELEASE = Sql("UPDATE periodic_job SET leased_until = NULL WHERE name = $1 AND leased_until = $2")
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ class Scheduler:
         database = self._context.database
         async with database.transaction("work") as tx:
             # A little early counts as due: timers of two processes never agree to the millisecond.
-            claimed = await tx.fetchval(CLAIM, job.name, tx.now, job.every * 0.9, LEASE)
-        if claimed is None:
+            lease = await tx.fetchval(CLAIM, job.name, tx.now, job.every * 0.9, LEASE)
+        if lease is None:
             return
         try:
             await job.run(self._context)
         finally:
             async with database.transaction("work") as tx:
-                await tx.execute(RELEASE, job.name)
+                await tx.execute(RELEASE, job.name, lease)
