@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     app.command(name="demo")(demo)
+    app.command(name="demo-shop", hidden=True)(demo_shop)
 
 
 def demo(
@@ -54,3 +55,28 @@ async def _demo(options: Options, *, as_json: bool) -> int:
             display.say("The shop stays open; Ctrl-C closes it.")
             await loop.forever()
     return 0 if report.is_good else 1
+
+
+def demo_shop(
+    port: Annotated[int, typer.Option()],
+    prefix: Annotated[str, typer.Option()] = "",
+) -> None:
+    """All services in one process, on the servers that `ecom demo` holds: its own child."""
+    from ecom.cli import logs, loop
+
+    logs.set_up("WARNING")
+    loop.run(_demo_shop(port, prefix), stop_is_success=True)
+
+
+async def _demo_shop(port: int, prefix: str) -> None:
+    from ecom.cli import loop
+    from ecom.local import Home, home_path, joined_servers
+    from ecom.running import run_here
+    from ecom.shop import Shop
+
+    shop = Shop.all(os.environ, prefix=prefix)
+    async with (
+        joined_servers(Home(home_path(os.environ)), os.environ) as on,
+        run_here(shop, on, address="127.0.0.1", port=port),
+    ):
+        await loop.forever()

@@ -52,17 +52,18 @@ def show(service: Service, number: Number, prefix: Prefix = "") -> None:
     from ecom.cli import logs, loop
 
     logs.set_up("WARNING")
-    loop.run(_show(service, number, prefix))
+    raise typer.Exit(loop.run(_show(service, number, prefix)))
 
 
-async def _show(name: str, number: int, prefix: str) -> None:
+async def _show(name: str, number: int, prefix: str) -> int:
     from dovecote import deadletter
     from ecom.cli.operator import connected
 
     async with connected(name, prefix=prefix) as service:
         letter = await deadletter.letter(service.database, number)
     if letter is None:
-        raise SystemExit(f"ecom: {name} has no dead letter {number}.")
+        typer.echo(f"ecom: {name} has no dead letter {number}.", err=True)
+        return 1
     for label, value in (
         ("status", letter.status),
         ("group", letter.consumer_group),
@@ -76,6 +77,7 @@ async def _show(name: str, number: int, prefix: str) -> None:
         ("value", "null" if letter.value is None else letter.value.decode(errors="backslashreplace")),
     ):
         typer.echo(f"{label:9} {value}")
+    return 0
 
 
 @dlq.command()

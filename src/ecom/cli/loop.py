@@ -20,14 +20,20 @@ def run(main: Coroutine[Any, Any, T], *, stop_is_success: bool = False) -> T:
     A signal cancels it, so that every block it is in is left in order, and ends the process with 0 where being
     stopped is how the command ends, else with the signal's number.
     """
+    received: list[signal.Signals] = []
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_until_signal(main, stop_is_success))
+        try:
+            return runner.run(_until_signal(main, received))
+        except asyncio.CancelledError:
+            if not received:
+                raise
+    # Raised here and not in a task: uvloop would hold it back until the loop next wakes.
+    raise SystemExit(0 if stop_is_success else 128 + received[0])
 
 
-async def _until_signal(main: Coroutine[Any, Any, T], stop_is_success: bool) -> T:
+async def _until_signal(main: Coroutine[Any, Any, T], received: list[signal.Signals]) -> T:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(main)
-    received: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
         if received:
@@ -39,10 +45,6 @@ async def _until_signal(main: Coroutine[Any, Any, T], stop_is_success: bool) -> 
         loop.add_signal_handler(number, stop, number)
     try:
         return await task
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        raise SystemExit(0 if stop_is_success else 128 + received[0]) from None
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)

@@ -42,6 +42,9 @@ async def _up(port: int, address: str, separate: bool, prefix: str) -> None:
         environ[PROVIDER_URL] = provider_url
         shop = Shop.all(environ, prefix=prefix)
         typer.echo(f"PostgreSQL {shown(running.database_url)}, Kafka {running.bootstrap}, provider {provider_url}")
+        folder = running.home.path if running.postgres is None else running.postgres.recipe.folder
+        if folder != running.home.path:
+            typer.echo(f"PostgreSQL's data lies in {folder}: its own user cannot reach {running.home.path}.")
         runner = (
             run_apart(shop, running, environ=environ, ports=http_ports(shop))
             if separate

@@ -1,0 +1,108 @@
+"""`ecom up` and `ecom serve`: the shop opens, serves, and closes in order, whatever was in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ecom.local.child import answers
+from ecom.local.process import free_port, is_alive, until
+from tests.cli.conftest import Command, line_with
+
+
+async def call(url: str, body: Any = None) -> tuple[int, Any]:
+    """One HTTP call on a connection of its own: GET, or POST where there is a body."""
+    async with aiohttp.ClientSession(headers={"Connection": "close"}) as http:
+        method = http.get(url) if body is None else http.post(url, json=body)
+        async with method as answer:
+            return answer.status, await answer.json()
+
+
+async def place_order(order_url: str, inventory_url: str) -> str:
+    """Put a unit on stock, order it, and return the order's id."""
+    assert (await call(f"{inventory_url}/api/inventory/stock", {"sku": "sku-1", "availableQuantity": 9}))[0] == 201
+    item = {"productId": "sku-1", "sku": "sku-1", "quantity": 1, "unitPrice": "2.50"}
+    status, order = await call(f"{order_url}/api/orders", {"userId": 1, "currency": "USD", "items": [item]})
+    assert status == 201, order
+    return str(order["id"])
+
+
+async def final_state(order_url: str, order_id: str) -> str:
+    """Poll as clients do until the order is final."""
+    async with asyncio.timeout(45):
+        while (await call(f"{order_url}/api/orders/{order_id}"))[1]["status"] == "PAYMENT_PENDING":
+            await asyncio.sleep(0.1)
+    return str((await call(f"{order_url}/api/orders/{order_id}"))[1]["status"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_up_serves_an_order_and_a_signal_closes_the_shop(
+    ecom: Command, port: int, number: signal.Signals
+) -> None:
+    """One command opens all services behind one port; an order is confirmed; a signal ends all within 10 s, exit 0."""
+    process = await ecom.start("up", "--port", str(port), "--prefix", ecom.prefix)
+    await line_with(process, "The shop is open")
+    url = f"http://127.0.0.1:{port}"
+    assert (await call(f"{url}/readyz"))[0] == 200
+    order = await place_order(url, url)
+    assert await final_state(url, order) == "CONFIRMED"
+    provider = ecom.home.record("provider")
+    assert provider is not None
+    assert is_alive(provider)
+    process.send_signal(number)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert not is_alive(provider)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_a_taken_port_is_named_before_anything_starts(ecom: Command, port: int) -> None:
+    """An HTTP port in use is one line that names it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        code, out, err = await ecom.run("up", "--port", str(port))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"ecom: Port {port} on 127.0.0.1 cannot be used")
+    assert err.count("\n") == 1
+
+
+async def test_beyond_loopback_the_shop_does_not_open_without_a_token(ecom: Command, port: int) -> None:
+    """HTTP beyond loopback needs app.admin.token, and says so."""
+    code, _, err = await ecom.run("up", "--address", "0.0.0.0", "--port", str(port), "--prefix", ecom.prefix)
+    assert code == 1
+    assert "app.admin.token" in err
+
+
+async def test_a_wrong_setting_is_one_line(ecom: Command) -> None:
+    """A value that cannot be read is told before anything starts, with its key."""
+    code, _, err = await ecom.run("up", APP_OUTBOX_MAXRETRY="many")
+    assert code == 1
+    assert err.startswith("ecom: The configuration of ")
+    assert "max-retry" in err
+
+
+async def test_each_service_in_a_process_of_its_own_and_back_after_a_kill(ecom: Command) -> None:
+    """`up --separate` confirms an order across processes; a killed service is started again and goes on."""
+    ports = {f"{name}__SERVER_PORT": str(free_port()) for name in ("ORDER", "PAYMENT", "INVENTORY", "NOTIFICATION")}
+    process = await ecom.start("up", "--separate", "--prefix", ecom.prefix, **ports)
+    await line_with(process, "The shop is open", limit_s=90)
+    order_url, inventory_url = (f"http://127.0.0.1:{ports[f'{name}__SERVER_PORT']}" for name in ("ORDER", "INVENTORY"))
+    assert await final_state(order_url, await place_order(order_url, inventory_url)) == "CONFIRMED"
+    killed = ecom.home.record("inventory")
+    assert killed is not None
+    os.kill(killed.pid, signal.SIGKILL)
+    assert await until(lambda: (now := ecom.home.record("inventory")) is not None and now.pid != killed.pid, limit_s=30)
+    reborn = ecom.home.record("inventory")
+    assert reborn is not None
+    assert await until(lambda: answers(reborn.port), limit_s=30)
+    assert await final_state(order_url, await place_order(order_url, inventory_url)) == "CONFIRMED"
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 15) == 0
+    assert not any(is_alive(record) for record in ecom.home.records().values())
