@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
-from confluent_kafka import Consumer, Producer, TopicPartition
-from tests.dovecote import sample
 
 from dovecote import deadletter, telemetry
 from dovecote.contracts import Contract, Contracts
@@ -20,11 +15,11 @@ from dovecote.database import Database, Record, Transaction, Voice
 from dovecote.deadletter import DeadLetter
 from dovecote.events import Aggregate, Delivery, Event
 from dovecote.handlers import Handlers
-from dovecote.kafka import LogRecord, read_topics
-from dovecote.service import Blueprint
-from dovecote.settings import App, KafkaSettings, Settings
+from dovecote.service import Blueprint, Service
+from dovecote.settings import App, KafkaSettings, Settings, topic_key
 from dovecote.sql import Sql
 from dovecote.testing import Bench
+from tests.dovecote import sample
 
 NAME = "echo-service"
 # The board's migrated schema, with a table of effects beside: nothing in it forbids a second effect.
@@ -61,14 +56,14 @@ class Echoed(Event, frozen=True):
     n: int
 
 
-def contracts() -> Contracts:
+def contracts(name: str = NAME) -> Contracts:
     """What the service hears and says."""
     schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
     return Contracts(
         {
-            Ping.EVENT: Contract(Ping.EVENT, "v1", "bell-service", (NAME,), schema),
-            Pong.EVENT: Contract(Pong.EVENT, "v1", "bell-service", (NAME,), schema),
-            Echoed.EVENT: Contract(Echoed.EVENT, "v1", NAME, (), schema),
+            Ping.EVENT: Contract(Ping.EVENT, "v1", "bell-service", (name,), schema),
+            Pong.EVENT: Contract(Pong.EVENT, "v1", "bell-service", (name,), schema),
+            Echoed.EVENT: Contract(Echoed.EVENT, "v1", name, (), schema),
         }
     )
 
@@ -105,10 +100,29 @@ class Echo:
         if self.meanwhile is not None:
             await self.meanwhile(tx)
 
-    def blueprint(self, *, topics: Mapping[str, str] | None = None, protocol: Any = "auto") -> Blueprint:
-        """The service as a blueprint; ``topics`` renames by key."""
-        app = App(kafka=KafkaSettings(topics=dict(topics or {}), partitions=1, group_protocol=protocol))
-        return Blueprint(NAME, SCHEMA, sample.MIGRATIONS, Settings(app, 0, "127.0.0.1", {}), self.handlers)
+    def blueprint(
+        self, *, prefix: str = "", topics: Mapping[str, str] | None = None, protocol: Any = "auto", partitions: int = 1
+    ) -> Blueprint:
+        """The service as a blueprint; group and topics carry the prefix, ``topics`` renames by key."""
+        names = {topic_key(name): prefix + name for name in contracts()} | dict(topics or {})
+        kafka = KafkaSettings(topics=names, partitions=partitions, group_protocol=protocol)
+        settings = Settings(App(kafka=kafka), 0, "127.0.0.1", {})
+        return Blueprint(prefix + NAME, SCHEMA, sample.MIGRATIONS, settings, self.handlers)
+
+    def service(self, url: str, bootstrap: str, *, prefix: str, **options: Any) -> Service:
+        """The whole service, not started."""
+        blueprint = self.blueprint(prefix=prefix, **options)
+        return Service(blueprint, database_url=url, bootstrap=bootstrap, contracts=contracts(prefix + NAME))
+
+    @asynccontextmanager
+    async def running(self, url: str, bootstrap: str, *, prefix: str, **options: Any) -> AsyncIterator[Service]:
+        """The service for as long as the block lasts, in this process."""
+        service = self.service(url, bootstrap, prefix=prefix, **options)
+        try:
+            await service.start()
+            yield service
+        finally:
+            await service.stop()
 
 
 class EchoBench(Bench):
@@ -175,54 +189,3 @@ async def plain(url: str) -> AsyncIterator[Any]:
 def repeats(group: str, kind: str = Ping.EVENT) -> float:
     """How many repeats this process has dropped for the group, as the metric counts them."""
     return telemetry.HANDLED.labels(group, kind, "repeat")._value.get()
-
-
-async def send(
-    bootstrap: str, topic: str, values: Sequence[bytes | None], *, partition: int = 0, key: bytes | None = None
-) -> None:
-    """Foreign bytes onto a topic, in order, acknowledged."""
-    await asyncio.to_thread(_send, bootstrap, topic, values, partition, key)
-
-
-def _send(bootstrap: str, topic: str, values: Sequence[bytes | None], partition: int, key: bytes | None) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "message.max.bytes": 4_000_000}
-    )
-    failed: list[Any] = []
-    for value in values:
-        producer.produce(
-            topic,
-            value=value,
-            key=key,
-            partition=partition,
-            on_delivery=lambda error, _: error and failed.append(error),
-        )
-    assert producer.flush(30) == 0, "Kafka did not acknowledge in time"
-    assert not failed, failed
-
-
-async def committed(bootstrap: str, group: str, topic: str, partitions: int = 1) -> list[int]:
-    """The group's committed offsets, partition by partition; -1001 where there is none."""
-    return await asyncio.to_thread(_committed, bootstrap, group, topic, partitions)
-
-
-def _committed(bootstrap: str, group: str, topic: str, partitions: int) -> list[int]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    try:
-        found = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=15)
-        return [one.offset for one in found]
-    finally:
-        consumer.close()
-
-
-async def read_log(bootstrap: str, *topics: str) -> list[LogRecord]:
-    """Every record of the topics."""
-    return await asyncio.to_thread(lambda: list(read_topics(bootstrap, topics)))
-
-
-def event_ids(rows: Sequence[Mapping[str, Any]]) -> list[UUID]:
-    """The eventIds of rows."""
-    return [row["event_id"] for row in rows]
-
-
-HERE = Path(__file__).parent

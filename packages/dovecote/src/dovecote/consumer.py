@@ -62,47 +62,43 @@ class ConsumerLoop:
             on_error=lambda why: telemetry.offsets_dropped(self._group, why),
         )
         try:
-            late: list[Message] = []
             while not self._stopping.is_set():
-                messages = late or await kafka.poll(self._pace.batch_max, seconds=POLL_SECONDS)
-                late = await self._batch(kafka, messages) if messages else []
+                messages = await kafka.poll(self._pace.batch_max, seconds=POLL_SECONDS)
+                if messages:
+                    await self._batch(kafka, messages)
         finally:
             await kafka.close()
 
-    async def _batch(self, kafka: KafkaConsumer, messages: Sequence[Message]) -> list[Message]:
-        """Handle messages to the end; returns what the consumer was handed meanwhile."""
-        kafka.begin()
-        offsets: dict[Assignment, int] = {}
-        late: list[Message] = []
+    async def _batch(self, kafka: KafkaConsumer, messages: Sequence[Message]) -> None:
+        """Handle messages to the end, and only then let their offsets go."""
+        work = asyncio.create_task(self._handle(messages, kafka.begin(messages)))
+        # Not after the wait below but at once: a poll in there may be a revocation that waits for this end.
+        work.add_done_callback(lambda done: kafka.end(_offsets(messages) if _succeeded(done) else {}))
         held = False
-        work = asyncio.create_task(self._handle(messages, kafka.take_fresh()))
         try:
-            while True:
-                done, _ = await asyncio.wait([work], timeout=HOLD_AFTER_SECONDS)
-                if done:
-                    break
-                late.extend(await kafka.hold())
-                held = True
-            if work.result():
-                offsets = {(m.topic, m.partition): m.offset + 1 for m in messages}
+            while not work.done():
+                await asyncio.wait([work], timeout=HOLD_AFTER_SECONDS)
+                if not work.done():
+                    await kafka.hold()
+                    held = True
+            work.result()
         finally:
             work.cancel()
-            kafka.end(offsets)
         if held:
             await kafka.release()
-        return late
 
     async def _handle(self, messages: Sequence[Message], fresh: set[Assignment]) -> bool:
         """Deliver, repeating for as long as the environment fails; False where a stop came first."""
         attempt = 0
+        # Noted once: a repeat because the environment failed is no try of the message.
         suspects: set[Assignment] | None = None
+        tried: set[tuple[Assignment, int]] = set()
         while True:
             try:
-                # Noted once: a repeat because the environment failed is no try of the message.
                 if suspects is None:
                     suspects = await self._guard.suspects(_firsts(messages, fresh))
                 await self._deliver([m for m in messages if (m.topic, m.partition) not in suspects])
-                await self._one_by_one([m for m in messages if (m.topic, m.partition) in suspects])
+                await self._one_by_one([m for m in messages if (m.topic, m.partition) in suspects], tried)
             except Exception as error:  # a loop's edge: only the environment is waited out
                 if not is_environment(error):
                     raise
@@ -125,12 +121,14 @@ class ConsumerLoop:
         for run in self._reader.runs(messages):
             await self._courier.deliver(run)
 
-    async def _one_by_one(self, messages: Sequence[Message]) -> None:
+    async def _one_by_one(self, messages: Sequence[Message], tried: set[tuple[Assignment, int]]) -> None:
         for message in messages:
             one = self._reader.read(message)
-            if await self._guard.deadly(message):
+            place = (message.topic, message.partition), message.offset
+            if place not in tried and await self._guard.deadly(message):
                 await self._courier.condemn(one, "The process died each time this message was handled.")
             else:
+                tried.add(place)
                 await self._courier.deliver([one])
 
     async def _stopped_within(self, seconds: float) -> bool:
@@ -149,3 +147,11 @@ def _firsts(messages: Sequence[Message], fresh: set[Assignment]) -> list[Message
         if place in fresh:
             firsts.setdefault(place, message)
     return list(firsts.values())
+
+
+def _offsets(messages: Sequence[Message]) -> dict[Assignment, int]:
+    return {(message.topic, message.partition): message.offset + 1 for message in messages}
+
+
+def _succeeded(work: asyncio.Task[bool]) -> bool:
+    return not work.cancelled() and work.exception() is None and work.result()

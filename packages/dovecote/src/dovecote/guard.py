@@ -1,7 +1,8 @@
 """A guard against messages that kill the process: tries are counted in the database before they are made.
 
-Only the first batch after an assignment is noted (that is where a deadly message comes back), so the hot path
-pays nothing. A start that was tried too often is handled message by message, each noted before its try.
+Only a partition's first batch after an assignment is noted (that is where a deadly message comes back), so the
+hot path pays nothing. A batch that was tried too often is handled message by message, each noted before its
+try; the one that the process was last seen with is condemned in its turn.
 """
 
 from __future__ import annotations
@@ -13,19 +14,38 @@ from dovecote.sql import Sql
 
 if TYPE_CHECKING:
     from dovecote.database import Database
-    from dovecote.kafka import Message
+    from dovecote.kafka import Assignment, Message
 
+# Deaths, first with the batch and then with the message alone. Not fewer: a process is also killed for reasons
+# that are no message's fault, and a slow message would be blamed for them.
 TRIES_MAX = 3
 
-NOTE = Sql("""
-    INSERT INTO delivery_attempt AS d (consumer_group, topic, partition, "offset", attempts)
-    SELECT $1, new.topic, new.partition, new."offset", 1
+# A start that moved is a start that was survived.
+NOTE_BATCHES = Sql("""
+    INSERT INTO delivery_attempt AS d (consumer_group, topic, partition, stage, "offset", attempts)
+    SELECT $1, new.topic, new.partition, 'BATCH', new."offset", 1
       FROM unnest($2::text[], $3::int[], $4::bigint[]) AS new(topic, partition, "offset")
      ORDER BY new.topic, new.partition
-    ON CONFLICT (consumer_group, topic, partition)
+    ON CONFLICT (consumer_group, topic, partition, stage)
     DO UPDATE SET "offset" = excluded."offset",
                   attempts = CASE WHEN d."offset" = excluded."offset" THEN d.attempts + 1 ELSE 1 END
     RETURNING topic, partition, attempts
+""")
+# The highest offset stays: what comes before it in the same batch was survived on the way to it.
+NOTE_MESSAGE = Sql("""
+    INSERT INTO delivery_attempt AS d (consumer_group, topic, partition, stage, "offset", attempts)
+    VALUES ($1, $2, $3, 'MESSAGE', $4, 1)
+    ON CONFLICT (consumer_group, topic, partition, stage)
+    DO UPDATE SET "offset" = greatest(d."offset", excluded."offset"),
+                  attempts = CASE WHEN d."offset" = excluded."offset" THEN d.attempts + 1
+                                  WHEN d."offset" < excluded."offset" THEN 1
+                                  ELSE d.attempts END
+    RETURNING CASE WHEN d."offset" = $4 THEN d.attempts ELSE 1 END
+""")
+FORGET_MESSAGES = Sql("""
+    DELETE FROM delivery_attempt AS d
+     USING unnest($2::text[], $3::int[]) AS gone(topic, partition)
+     WHERE d.consumer_group = $1 AND d.topic = gone.topic AND d.partition = gone.partition AND d.stage = 'MESSAGE'
 """)
 
 
@@ -36,19 +56,20 @@ class Guard:
         self._database = database
         self._group = group
 
-    async def suspects(self, firsts: Sequence[Message]) -> set[tuple[str, int]]:
+    async def suspects(self, firsts: Sequence[Message]) -> set[Assignment]:
         """Note where each partition's first batch starts; returns those that were tried too often."""
-        # A batch's start is noted as a negative offset, so that it is never taken for a message's own count.
-        return await self._note([(m.topic, m.partition, -1 - m.offset) for m in firsts])
+        if not firsts:
+            return set()
+        topics, partitions, offsets = zip(*[(m.topic, m.partition, m.offset) for m in firsts], strict=True)
+        async with self._database.transaction("consumer") as tx:
+            rows = await tx.fetch(NOTE_BATCHES, self._group, topics, partitions, offsets)
+            new = [(row["topic"], row["partition"]) for row in rows if row["attempts"] == 1]
+            if new:
+                await tx.execute(FORGET_MESSAGES, self._group, *zip(*new, strict=True))
+        return {(row["topic"], row["partition"]) for row in rows if row["attempts"] > TRIES_MAX}
 
     async def deadly(self, message: Message) -> bool:
         """Note one message before its try; True where it has had its tries."""
-        return bool(await self._note([(message.topic, message.partition, message.offset)]))
-
-    async def _note(self, places: Sequence[tuple[str, int, int]]) -> set[tuple[str, int]]:
-        if not places:
-            return set()
-        columns = [list(column) for column in zip(*places, strict=True)]
         async with self._database.transaction("consumer") as tx:
-            rows = await tx.fetch(NOTE, self._group, *columns)
-        return {(row["topic"], row["partition"]) for row in rows if row["attempts"] > TRIES_MAX}
+            tries = await tx.fetchval(NOTE_MESSAGE, self._group, message.topic, message.partition, message.offset)
+        return bool(tries > TRIES_MAX)

@@ -85,8 +85,9 @@ class Service:
         self._bootstrap = bootstrap
         self._role = role
         self.voice = Voice(blueprint.name, contracts, blueprint.topic_of(contracts, prefix))
-        self.heard = [self.voice.topic(name) for name in blueprint.handlers.event_types]
-        self.said = [self.voice.topic(name) for name in blueprint.published(contracts)]
+        # Several events may share a topic by configuration.
+        self.heard = list(dict.fromkeys(map(self.voice.topic, blueprint.handlers.event_types)))
+        self.said = list(dict.fromkeys(map(self.voice.topic, blueprint.published(contracts))))
         self._reader = Reader(blueprint.handlers, value_bytes_max=blueprint.app.kafka.event_bytes_max)
         self._tasks: list[asyncio.Task[None]] = []
         self._consumer: ConsumerLoop | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,8 @@ class Message(NamedTuple):
 class KafkaConsumer:
     """A member of a consumer group. Offsets are committed asynchronously, one request at a time, never retried.
 
-    ``on_change`` is called (on the poll thread) with partitions just assigned or just taken away.
+    Each assignment of a partition has a number. What was polled under another number than the current one is
+    never committed: the partition has been someone else's in between, and the offset would go back.
     """
 
     def __init__(
@@ -51,8 +53,11 @@ class KafkaConsumer:
         self._idle = threading.Event()
         self._idle.set()
         self._lock = threading.Lock()
-        self._assigned: set[Assignment] = set()
+        self._numbers = itertools.count()
+        self._assigned: dict[Assignment, int] = {}
+        self._in_hand: dict[Assignment, int | None] = {}
         self._fresh: set[Assignment] = set()
+        self._late: list[Message] = []
         self._pending: dict[Assignment, int] = {}
         self._committing = False
         self._consumer: Any = Consumer(
@@ -64,9 +69,7 @@ class KafkaConsumer:
             },
             logger=config.LOGGER,
         )
-        self._consumer.subscribe(
-            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
-        )
+        self._consumer.subscribe(list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
     # -- called by the loop -------------------------------------------------------------------------------
 
@@ -74,31 +77,31 @@ class KafkaConsumer:
         """The next messages, at most so many: returns with the first that comes and what is there with it."""
         return await self._on_thread(self._poll, most, seconds)
 
-    def begin(self) -> None:
-        """A batch is in hand: a revocation waits for its end."""
+    def begin(self, messages: Sequence[Message]) -> set[Assignment]:
+        """A batch is in hand: a revocation waits for its end. Returns its partitions that are newly assigned."""
         self._idle.clear()
+        with self._lock:
+            self._in_hand = {(m.topic, m.partition): self._assigned.get((m.topic, m.partition)) for m in messages}
+            fresh = self._fresh.intersection(self._in_hand)
+            self._fresh -= fresh
+        return fresh
 
     def end(self, offsets: Mapping[Assignment, int]) -> None:
         """The batch's transactions are committed; its next offsets may be committed to Kafka."""
         with self._lock:
             for partition, offset in offsets.items():
-                if partition in self._assigned:
+                number = self._assigned.get(partition)
+                if number is not None and number == self._in_hand.get(partition):
                     self._pending[partition] = max(offset, self._pending.get(partition, -1))
         self._idle.set()
 
-    async def hold(self) -> list[Message]:
-        """Keep the membership alive while a batch takes long: pause, poll once; returns what slipped through."""
-        return await self._on_thread(self._hold)
+    async def hold(self) -> None:
+        """Keep the membership alive while a batch takes long: pause, poll once."""
+        await self._on_thread(self._hold)
 
     async def release(self) -> None:
         """Fetch again after ``hold``."""
         await self._on_thread(self._resume)
-
-    def take_fresh(self) -> set[Assignment]:
-        """Partitions assigned since the last call."""
-        with self._lock:
-            fresh, self._fresh = self._fresh, set()
-        return fresh
 
     @property
     def assigned(self) -> set[Assignment]:
@@ -118,6 +121,9 @@ class KafkaConsumer:
 
     def _poll(self, most: int, seconds: float) -> list[Message]:
         self._commit_pending()
+        if self._late:
+            late, self._late = self._late, []
+            return late
         # consume() would wait for the whole number; poll() returns with the first.
         first = self._consumer.poll(seconds)
         if first is None:
@@ -144,10 +150,11 @@ class KafkaConsumer:
                 self._on_error(error.str())
         return messages
 
-    def _hold(self) -> list[Message]:
+    def _hold(self) -> None:
         self._consumer.pause(self._consumer.assignment())
         record = self._consumer.poll(0)
-        return self._read([record]) if record is not None else []
+        if record is not None:
+            self._late += self._read([record])
 
     def _resume(self) -> None:
         self._consumer.resume(self._consumer.assignment())
@@ -177,17 +184,19 @@ class KafkaConsumer:
 
     def _assign(self, _consumer: object, partitions: Sequence[TopicPartition]) -> None:
         with self._lock:
-            added = {(p.topic, p.partition) for p in partitions}
+            added = {(p.topic, p.partition): next(self._numbers) for p in partitions}
             self._assigned |= added
-            self._fresh |= added
+            self._fresh |= added.keys()
 
     def _revoke(self, _consumer: object, partitions: Sequence[TopicPartition]) -> None:
         self._idle.wait(REVOKE_WAIT_SECONDS)
+        gone = {(p.topic, p.partition) for p in partitions}
         with self._lock:
-            for p in partitions:
-                self._assigned.discard((p.topic, p.partition))
-                self._fresh.discard((p.topic, p.partition))
-                self._pending.pop((p.topic, p.partition), None)
+            for partition in gone:
+                self._assigned.pop(partition, None)
+                self._pending.pop(partition, None)
+            self._fresh -= gone
+        self._late = [message for message in self._late if (message.topic, message.partition) not in gone]
 
     def _close(self) -> None:
         with self._lock:

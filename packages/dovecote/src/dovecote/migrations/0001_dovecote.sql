@@ -66,15 +66,17 @@ CREATE TABLE dead_letter (
 );
 CREATE INDEX dead_letter_due ON dead_letter (next_attempt_at) WHERE status = 'RETRYING';
 
--- The first batch after an assignment is noted here before it is handled, so that a message which kills the
--- process is seen to have been tried.
+-- The first batch after an assignment is noted here before it is handled, and its messages one by one once it was
+-- tried too often, so that a message which kills the process is seen to have been tried.
 CREATE TABLE delivery_attempt (
     consumer_group text    NOT NULL,
     topic          text    NOT NULL,
     partition      integer NOT NULL,
+    stage          text    NOT NULL,
     "offset"       bigint  NOT NULL,
     attempts       integer NOT NULL,
-    CONSTRAINT delivery_attempt_pkey PRIMARY KEY (consumer_group, topic, partition)
+    CONSTRAINT delivery_attempt_pkey PRIMARY KEY (consumer_group, topic, partition, stage),
+    CONSTRAINT delivery_attempt_stage_is_known CHECK (stage IN ('BATCH', 'MESSAGE'))
 );
 
 CREATE TABLE intent (
@@ -102,7 +104,7 @@ CREATE TABLE periodic_job (
 );
 
 CREATE TABLE relay_leader (
-    only    boolean     NOT NULL PRIMARY KEY CHECK (only),
+    single  boolean     NOT NULL PRIMARY KEY CHECK (single),
     epoch   bigint      NOT NULL,
     pid     integer     NOT NULL,
     beat_at timestamptz NOT NULL

@@ -1,0 +1,142 @@
+"""The consumer on real Kafka: what stands on a topic has its effect, poison goes by, offsets follow the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dovecote.database import Database, Transaction
+from dovecote.kafka import Admin
+from dovecote.testing import eventually
+from ecom.local import Servers
+from tests.dovecote.conftest import new_database
+from tests.dovecote.echo import NAME, Echo, EchoBench, Ping, Pong, fresh, prepared, repeats
+from tests.dovecote.foreign import Foreign, made_topics, ping
+from tests.dovecote.poison import all_poisons, envelope
+
+
+@pytest.fixture(scope="module")
+async def url(embedded: Servers, sample_template: str) -> AsyncIterator[str]:
+    """One database for the module."""
+    async with new_database(embedded.database_url, template=sample_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def database(url: str) -> AsyncIterator[Database]:
+    """The service's database."""
+    async with prepared(url) as database:
+        yield database
+
+
+@pytest.fixture
+async def bench(database: Database) -> EchoBench:
+    """A view on the service's tables, empty at first."""
+    return await fresh(database)
+
+
+@pytest.fixture(scope="module")
+def foreign(bootstrap: str) -> Foreign:
+    """A producer that knows nothing of us."""
+    return Foreign(bootstrap)
+
+
+@pytest.fixture
+async def topic(bootstrap: str, prefix: str) -> AsyncIterator[str]:
+    """The topic of pings, one partition; the group that reads it is forgotten after the test."""
+    names = [prefix + Ping.EVENT, prefix + Pong.EVENT, prefix + "ping.echoed.v1"]
+    async with made_topics(bootstrap, names, group=prefix + NAME):
+        yield names[0]
+
+
+@pytest.fixture(params=["consumer", "classic"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    """Both group protocols."""
+    return str(request.param)
+
+
+async def test_everything_on_a_topic_is_handled_or_set_aside(
+    bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str, protocol: str
+) -> None:
+    """C7, C11, C14: from the earliest record on, events flow around every kind of poison, up to the end."""
+    poisons = all_poisons()
+    values: list[bytes | None] = []
+    for n, poison in enumerate(poisons):
+        values += [ping(n), poison.value]
+    await foreign.send(topic, values)
+    echo = Echo()
+    async with echo.running(url, bootstrap, prefix=prefix, protocol=protocol):
+        await eventually(lambda: at_end(foreign, prefix, topic, len(values)), what="the group is at the end")
+    assert await bench.effects() == list(range(len(poisons)))
+    letters = {letter.offset: (letter.status, letter.value) for letter in await bench.letters()}
+    assert letters == {2 * n + 1: ("DEAD", poison.value) for n, poison in enumerate(poisons)}
+
+
+async def test_a_group_that_was_never_there_starts_at_the_earliest(
+    bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str
+) -> None:
+    """C14: offsets deleted: everything comes again, and nothing happens twice."""
+    await foreign.send(topic, [ping(n) for n in range(50)])
+    async with Echo().running(url, bootstrap, prefix=prefix):
+        await eventually(lambda: at_end(foreign, prefix, topic, 50), what="the group is at the end")
+    await Admin(bootstrap).delete_groups([prefix + NAME])
+    before = repeats(prefix + NAME)
+    again = Echo()
+    async with again.running(url, bootstrap, prefix=prefix):
+        await eventually(lambda: at_end(foreign, prefix, topic, 50), what="the group is at the end again")
+    assert repeats(prefix + NAME) - before == 50
+    assert again.calls == []
+    assert await bench.effects() == list(range(50))
+
+
+async def test_lag_counts_what_is_not_handled_yet(
+    bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str
+) -> None:
+    """Lag is 0 on empty topics, counts what waits while a batch is in hand, and is 0 again after it."""
+    leave = asyncio.Event()
+    echo = Echo()
+
+    async def linger(_tx: Transaction) -> None:
+        await leave.wait()
+
+    echo.meanwhile = linger
+    async with echo.running(url, bootstrap, prefix=prefix) as service:
+        assert await service.lag() == 0
+        await foreign.send(topic, [ping(n) for n in range(30)])
+        await eventually(lambda: found(echo.calls), what="a batch is in hand")
+        assert await service.lag() == 30
+        leave.set()
+        await eventually(lambda: no_lag(service), what="no lag")
+    assert await bench.effects() == list(range(30))
+
+
+async def test_mixed_types_on_one_renamed_topic_keep_their_order(
+    bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str
+) -> None:
+    """Two event types on one topic by configuration: types are told by the envelope, the log's order is kept."""
+    values = [envelope(f'{{"n": {n}}}', event_type=Ping.EVENT if n % 3 else Pong.EVENT) for n in range(30)]
+    await foreign.send(topic, values)
+    echo = Echo()
+    async with echo.running(url, bootstrap, prefix=prefix, topics={"pong-sent": topic}):
+        await eventually(lambda: at_end(foreign, prefix, topic, 30), what="the group is at the end")
+    assert await bench.effects() == list(range(30))
+    kinds = {n: kind for kind, numbers in echo.calls for n in numbers}
+    assert kinds == {n: Ping.EVENT if n % 3 else Pong.EVENT for n in range(30)}
+    assert await bench.letters() == []
+
+
+async def at_end(foreign: Foreign, prefix: str, topic: str, end: int) -> bool:
+    """Whether the group has committed the end of the topic's one partition."""
+    return await foreign.committed(prefix + NAME, topic) == [end]
+
+
+async def found(calls: list[tuple[str, list[int]]]) -> bool:
+    """Whether the handler was called."""
+    return bool(calls)
+
+
+async def no_lag(service: object) -> bool:
+    """Whether everything is handled."""
+    return await service.lag() == 0  # type: ignore[attr-defined]
