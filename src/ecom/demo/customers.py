@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import aiohttp
@@ -50,30 +51,35 @@ class Customers:
     concurrency: int
     patience_seconds: float
     placed: int = 0
-    orders: list[str] = field(default_factory=list)
 
     async def place_all(
         self, plans: Sequence[Plan], *, may_enter: Callable[[], asyncio.Event], on_placed: Callable[[], None]
     ) -> None:
         """Place every order; ``may_enter`` is the door that closes while too many orders are open.
 
+        The first order is alone until it has its answer: a shop that opens has groups to join and caches to fill.
         Raises ShopClosed where the shop stays away longer than a customer waits.
         """
         queue = iter(enumerate(plans))
         async with self._session() as session, asyncio.TaskGroup() as group:
 
+            async def place(index: int, plan: Plan) -> str:
+                order_id = await self._place(session, index, plan)
+                self.placed += 1
+                on_placed()
+                if plan.fate is Fate.CANCELLED_BEFORE:
+                    await self._cancel(session, order_id)
+                elif plan.fate is Fate.CANCELLED_AFTER:
+                    group.create_task(self._regret(session, order_id))
+                return order_id
+
             async def customer() -> None:
                 for index, plan in queue:
                     await may_enter().wait()
-                    order_id = await self._place(session, index, plan)
-                    self.orders.append(order_id)
-                    self.placed += 1
-                    on_placed()
-                    if plan.fate is Fate.CANCELLED_BEFORE:
-                        await self._cancel(session, order_id)
-                    elif plan.fate is Fate.CANCELLED_AFTER:
-                        group.create_task(self._regret(session, order_id))
+                    await place(index, plan)
 
+            for index, plan in islice(queue, 1):
+                await self._answered(session, await place(index, plan))
             for _ in range(min(self.concurrency, len(plans))):
                 group.create_task(customer())
 
@@ -104,6 +110,12 @@ class Customers:
         if status != HTTPStatus.CREATED:
             raise ShopClosed(f"The shop refused an order with {status}: {answer[:300]!r}")
         return msgspec.json.decode(answer, type=Answer).id
+
+    async def _answered(self, session: aiohttp.ClientSession, order_id: str) -> None:
+        """Wait until an order is no longer pending."""
+        async for status in self._watch(session, order_id):
+            if status != "PAYMENT_PENDING":
+                return
 
     async def _regret(self, session: aiohttp.ClientSession, order_id: str) -> None:
         """Wait for CONFIRMED and cancel; an order that ends otherwise leaves nothing to cancel."""

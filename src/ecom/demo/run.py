@@ -18,19 +18,18 @@ from ecom.datasets.completejourney import Basket
 from ecom.demo import settling
 from ecom.demo.customers import Customers
 from ecom.demo.display import Display
+from ecom.demo.floor import Floor, open_floor
 from ecom.demo.mix import Mix, mix
 from ecom.demo.report import Report, report
 from ecom.inventory import store as inventory
 from ecom.local import Home, Servers, servers
 from ecom.local.process import is_alive, stop
-from ecom.running import PROVIDER, PROVIDER_URL, Running, provider, run_here
+from ecom.running import PROVIDER, PROVIDER_URL, provider
 from ecom.shop import Shop, shown
 
 PAYMENT_TIMEOUT = timedelta(seconds=5)
 # Later than the timeout and its sweep, so that a late success meets an order that has timed out.
 PROVIDER_LATE = timedelta(seconds=8)
-# Where more orders are open, customers wait outside: a long queue would be answered by timeouts only.
-OPEN_MAX = 400
 STOCK_BATCH = 2_000
 
 
@@ -69,12 +68,12 @@ class Demo:
                 shop = Shop.all(self._environ, prefix=self._prefix(on))
                 if shop.prefix and not self._options.keep:
                     stack.push_async_callback(shop.drop, on.database_url, on.bootstrap)
-                here = await stack.enter_async_context(run_here(shop, on, address="127.0.0.1", port=self._options.port))
-            self._display.say(f"  [dim]{here.url}[/]")
-            yield await self._trade(here, on, mix(await baskets, seed=self._options.seed), book)
+                floor = await stack.enter_async_context(open_floor(shop, on, port=self._options.port or None))
+            self._display.say(f"  [dim]{floor.url}[/]")
+            yield await self._trade(floor, on, mix(await baskets, seed=self._options.seed), book)
 
-    async def _trade(self, here: Running, on: Servers, plan: Mix, book: Path) -> Report:
-        services = here.services
+    async def _trade(self, floor: Floor, on: Servers, plan: Mix, book: Path) -> Report:
+        services = floor.services
         orders = services["order"].database
         found, waiting = await settling.count(orders)
         if found:
@@ -82,19 +81,19 @@ class Demo:
         with self._display.step("Filling the shelves", f"{len(plan.stock):,} SKUs are in stock"):
             await self._stock(services["inventory"], plan.stock)
         since = orders.now
-        await self._place(here, plan)
+        await self._place(floor, plan)
         with self._display.step("Waiting for money, mail and stock to come to rest", "Everything is at rest"):
-            await settling.until_quiet(services.values())
+            await settling.until_quiet(services.values(), bootstrap=on.bootstrap)
         with self._display.step("Comparing the books", "The books are compared"):
             findings = await audit(services.values(), bootstrap=on.bootstrap, book=book, quiesced=True)
         return await report(services, since=since, findings=findings)
 
-    async def _place(self, here: Running, plan: Mix) -> None:
+    async def _place(self, floor: Floor, plan: Mix) -> None:
         """Place all orders and see every one to its end."""
-        customers = Customers(here.url, self._run, self._options.concurrency, self._options.patience.total_seconds())
-        database = here.services["order"].database
+        customers = Customers(floor.url, self._run, self._options.concurrency, self._options.patience.total_seconds())
+        database = floor.services["order"].database
         with self._display.orders(len(plan.plans)) as bars:
-            door = settling.Door(database, open_max=OPEN_MAX, on_look=bars.look)
+            door = settling.Door(database, open_min=self._options.concurrency, on_look=bars.look)
             watch = asyncio.create_task(door.watch())
             try:
                 await customers.place_all(plan.plans, may_enter=lambda: door.entry, on_placed=bars.placed)

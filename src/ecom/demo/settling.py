@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from dovecote import Database, Service
+from dovecote.kafka import Admin
 from ecom.demo import store
 
-LOOK_AGAIN_SECONDS = 0.1
+LOOK_AGAIN_SECONDS = 0.05
+QUEUE_SECONDS = 0.5
 # Without any progress for so long, waiting on would change nothing; the report says what is not final.
 STILL_SECONDS_MAX = 60.0
 
 
 class Door:
-    """Keeps customers out while too many orders are open: a queue would only turn into timeouts."""
+    """Keeps customers out while more orders are open than the shop ends in half a second.
 
-    def __init__(self, database: Database, *, open_max: int, on_look: Callable[[int, int], None]) -> None:
+    On any machine, however slow or busy, orders then wait for each other only shortly; a longer queue would be
+    answered by timeouts.
+    """
+
+    def __init__(self, database: Database, *, open_min: int, on_look: Callable[[int, int], None]) -> None:
         self._database = database
-        self._open_max = open_max
+        self._open_min = open_min
         self._on_look = on_look
+        self._looks: deque[tuple[float, int]] = deque()
         self.entry = asyncio.Event()
         self.entry.set()
 
     async def watch(self) -> None:
         """Look until cancelled; ``on_look`` is told how many orders there are and how many of them are open."""
+        loop = asyncio.get_running_loop()
         while True:
             orders, waiting = await count(self._database)
             self._on_look(orders, waiting)
-            if waiting < self._open_max:
+            if waiting < self._open_max(loop.time(), orders - waiting):
                 self.entry.set()
             else:
                 self.entry.clear()
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    def _open_max(self, now: float, final: int) -> int:
+        """Half of what has ended in the last second, and never so few that the shop falls asleep."""
+        self._looks.append((now, final))
+        while now - self._looks[0][0] > 1.0:
+            self._looks.popleft()
+        began, before = self._looks[0]
+        ended_per_s = (final - before) / (now - began) if now > began else 0.0
+        return max(self._open_min, round(ended_per_s * QUEUE_SECONDS))
 
 
 async def count(database: Database) -> tuple[int, int]:
@@ -51,9 +69,10 @@ async def until_final(database: Database) -> bool:
     return await _until_none(left)
 
 
-async def until_quiet(services: Iterable[Service]) -> bool:
+async def until_quiet(services: Iterable[Service], *, bootstrap: str) -> bool:
     """Wait until nothing is on its way: no unsent event, no open call, no letter to retry, nothing unheard."""
     known = list(services)
+    admin = Admin(bootstrap)
 
     async def left() -> int:
         stored = 0
@@ -63,7 +82,7 @@ async def until_quiet(services: Iterable[Service]) -> bool:
         if stored:
             return stored
         # What is unsent cannot be unheard yet: Kafka is asked only when the tables are still.
-        return sum(await asyncio.gather(*(service.lag() for service in known)))
+        return sum(await asyncio.gather(*(admin.lag(service.group, service.heard) for service in known)))
 
     return await _until_none(left)
 
