@@ -10,13 +10,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
-from tests.dovecote import sample
 
 from dovecote.contracts import Contracts
 from dovecote.database import Database
 from dovecote.kafka import Admin
 from dovecote.migrate import migrate
 from ecom.local import Servers
+from tests.dovecote import sample
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +62,17 @@ async def topics(bootstrap: str, prefix: str) -> AsyncIterator[list[str]]:
 async def new_database(server_url: str, *, template: str) -> AsyncIterator[str]:
     """A database for as long as the block lasts."""
     name = f"dovecote_{secrets.token_hex(6)}"
+    await _administer(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+    finally:
+        await _administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _administer(server_url: str, statement: str) -> None:
+    # A connection for each: a fault test restarts the server in between.
     connection = await asyncpg.connect(server_url)
     try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        try:
-            yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
-        finally:
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.execute(statement)
     finally:
         await connection.close()
