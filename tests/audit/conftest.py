@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from tests.audit.books import EVENTS, INVENTORY, ORDER, PAYMENT, Books
 
 from ecom.shop import Shop
+from tests.audit.books import EVENTS, INVENTORY, ORDER, PAYMENT, Books
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.audit.books import REFUSED, SOLD, Books, entry
 
 from dovecote import envelope, ids
 from ecom.audit.finding import ROWS_MAX, finding
 from ecom.provider.interface import Operation
 from ecom.provider.ledger import Mark
+from tests.audit.books import REFUSED, SOLD, Books, entry
 
 Plant = Callable[[Books], Awaitable[None]]
 PLANTS: list[tuple[str, Plant]] = []

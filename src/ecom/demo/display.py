@@ -22,7 +22,7 @@ _COLOURS = {
     "CANCELLED": "magenta",
     "PAYMENT_PENDING": "bold red",
 }
-_BAR = 40
+_BAR = 24
 
 
 class Display:
@@ -63,6 +63,12 @@ class Display:
         self.console.print(_states(report))
         self.console.print(_events(report))
         self.console.print(_times(report))
+        self.console.print(
+            f"  {report.orders_per_s:,.0f} orders a second. All times are the database's clock, from the transaction"
+            "\n  that stored an order to the one that decided it.\n",
+            style="dim",
+            highlight=False,
+        )
         self.console.print(_verdict(report))
 
 
@@ -108,11 +114,6 @@ def _times(report: Report) -> Table:
         column.justify = "right"
     for name, times in (("CONFIRMED", report.latency_ms), ("any end", report.latency_ms_all)):
         table.add_row(name, *_milliseconds(times))
-    table.caption = (
-        f"{report.orders_per_s:,.0f} orders/s answered; measured by the database's clock,\n"
-        "from the transaction that stored an order to the one that decided it"
-    )
-    table.caption_justify = "left"
     return table
 
 

@@ -30,6 +30,8 @@ from ecom.shop import Shop, shown
 PAYMENT_TIMEOUT = timedelta(seconds=5)
 # Later than the timeout and its sweep, so that a late success meets an order that has timed out.
 PROVIDER_LATE = timedelta(seconds=8)
+# As many orders may always be open, so that a slow shop still has batches to work on.
+OPEN_MIN = 64
 STOCK_BATCH = 2_000
 
 
@@ -70,7 +72,10 @@ class Demo:
                     stack.push_async_callback(shop.drop, on.database_url, on.bootstrap)
                 floor = await stack.enter_async_context(open_floor(shop, on, port=self._options.port or None))
             self._display.say(f"  [dim]{floor.url}[/]")
-            yield await self._trade(floor, on, mix(await baskets, seed=self._options.seed), book)
+            plan = mix(await baskets, seed=self._options.seed)
+            lines = sum(len(each.basket.lines) for each in plan.plans)
+            self._display.say(f"[green]✓[/] {len(plan.plans):,} baskets of {lines:,} lines, as they were really bought")
+            yield await self._trade(floor, on, plan, book)
 
     async def _trade(self, floor: Floor, on: Servers, plan: Mix, book: Path) -> Report:
         services = floor.services
@@ -93,7 +98,7 @@ class Demo:
         customers = Customers(floor.url, self._run, self._options.concurrency, self._options.patience.total_seconds())
         database = floor.services["order"].database
         with self._display.orders(len(plan.plans)) as bars:
-            door = settling.Door(database, open_min=self._options.concurrency, on_look=bars.look)
+            door = settling.Door(database, open_min=OPEN_MIN, on_look=bars.look)
             watch = asyncio.create_task(door.watch())
             try:
                 await customers.place_all(plan.plans, may_enter=lambda: door.entry, on_placed=bars.placed)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
-from dovecote import Database, Service
+from dovecote import Database, Service, UnavailableError
 from dovecote.kafka import Admin
 from ecom.demo import store
+
+T = TypeVar("T")
 
 LOOK_AGAIN_SECONDS = 0.05
 QUEUE_SECONDS = 0.5
@@ -35,7 +38,7 @@ class Door:
         """Look until cancelled; ``on_look`` is told how many orders there are and how many of them are open."""
         loop = asyncio.get_running_loop()
         while True:
-            orders, waiting = await count(self._database)
+            orders, waiting = await _patiently(lambda: count(self._database))
             self._on_look(orders, waiting)
             if waiting < self._open_max(loop.time(), orders - waiting):
                 self.entry.set()
@@ -90,10 +93,23 @@ async def until_quiet(services: Iterable[Service], *, bootstrap: str) -> bool:
 async def _until_none(left: Callable[[], Awaitable[int]]) -> bool:
     loop = asyncio.get_running_loop()
     before, moved_at = -1, loop.time()
-    while (now := await left()) > 0:
+    while (now := await _patiently(left)) > 0:
         if now != before:
             before, moved_at = now, loop.time()
         elif loop.time() - moved_at > STILL_SECONDS_MAX:
             return False
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
     return True
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """An answer, however often the servers are away meanwhile; for so long as anything is waited for."""
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    while True:
+        try:
+            return await ask()
+        except UnavailableError:
+            if loop.time() - asked_at > STILL_SECONDS_MAX:
+                raise
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
