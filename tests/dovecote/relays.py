@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from tests.dovecote import sample
 
 from dovecote.database import Database
 from dovecote.relay import Relay
 from dovecote.sql import Sql
+from tests.dovecote import sample
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LEADER = Sql("SELECT epoch, pid, beat_at FROM relay_leader")

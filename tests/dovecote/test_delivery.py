@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import INSERT_EFFECTS, EchoBench, Echoed, Ping, Pong, fresh, prepared
 
 from dovecote.database import Database, Transaction
 from ecom.local import Servers
+from tests.dovecote.conftest import new_database
+from tests.dovecote.echo import INSERT_EFFECTS, EchoBench, Echoed, Ping, Pong, fresh, prepared
 
 
 @pytest.fixture(scope="module")

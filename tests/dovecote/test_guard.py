@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import NAME, EchoBench, Ping, fresh, prepared
 
 from dovecote.database import Database
 from dovecote.guard import TRIES_MAX, Guard
 from dovecote.kafka import Message
 from ecom.local import Servers
+from tests.dovecote.conftest import new_database
+from tests.dovecote.echo import NAME, EchoBench, Ping, fresh, prepared
 
 
 @pytest.fixture(scope="module")

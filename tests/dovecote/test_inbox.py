@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import NAME, Echo, EchoBench, Ping, Pong, fresh, prepared, repeats
 
 from dovecote.database import Database, Transaction
 from dovecote.delivery import Courier, RetryPolicy
@@ -17,6 +15,8 @@ from dovecote.reading import Reader
 from dovecote.sql import Sql
 from dovecote.testing import eventually
 from ecom.local import Servers
+from tests.dovecote.conftest import new_database
+from tests.dovecote.echo import NAME, Echo, EchoBench, Ping, Pong, fresh, prepared, repeats
 
 BLOCKED = Sql("""
     SELECT count(*) FROM pg_stat_activity

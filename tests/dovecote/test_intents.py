@@ -11,15 +11,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.dovecote import sample
-from tests.dovecote.relays import end
-from tests.dovecote.sample import tell
-from tests.dovecote.workers import KIND, Order, outside_calls, worker_process
 
 from dovecote.database import Database, Transaction
 from dovecote.intents import Intent, Worker, WorkerLoop
 from dovecote.sql import Sql
 from dovecote.testing import eventually
+from tests.dovecote import sample
+from tests.dovecote.relays import end
+from tests.dovecote.sample import tell
+from tests.dovecote.workers import KIND, Order, outside_calls, worker_process
 
 INTENTS = Sql("SELECT key, subject, status, attempts, due_at, leased_until FROM intent ORDER BY key")
 EVENTS = Sql("SELECT aggregate_id, trace_id FROM outbox_event_record ORDER BY id")

@@ -9,8 +9,6 @@ from decimal import Decimal
 import asyncpg
 import msgspec
 import pytest
-from tests.dovecote.relays import relaying
-from tests.dovecote.sample import NOTE, NoteTold, outbox, read_log, statuses, tell
 
 from dovecote import envelope
 from dovecote.database import Database
@@ -19,6 +17,8 @@ from dovecote.events import Aggregate, Cause, Event
 from dovecote.outbox import records, replay_failed
 from dovecote.sql import Sql
 from dovecote.testing import drained
+from tests.dovecote.relays import relaying
+from tests.dovecote.sample import NOTE, NoteTold, outbox, read_log, statuses, tell
 
 FAIL = Sql("UPDATE outbox_event_record SET status = 'FAILED', last_error = 'planted' WHERE id = ANY($1::bigint[])")
 BLOCK = Sql("UPDATE outbox_event_record SET blocked_by = $2 WHERE id = $1")

@@ -11,15 +11,15 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import Echo, EchoBench, Ping, fresh, prepared
-from tests.dovecote.poison import Poison, all_poisons, envelope, identity
 
 from dovecote.database import Database
 from dovecote.events import Delivery
 from dovecote.kafka import Message
 from dovecote.reading import Reader
 from ecom.local import Servers
+from tests.dovecote.conftest import new_database
+from tests.dovecote.echo import Echo, EchoBench, Ping, fresh, prepared
+from tests.dovecote.poison import Poison, all_poisons, envelope, identity
 
 POISONS = all_poisons()
 

@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import NAME, EchoBench, Echoed, Ping, fresh, plain, prepared
-from tests.dovecote.poison import envelope
 
 from dovecote import deadletter
 from dovecote.database import Database, Transaction
@@ -18,6 +15,9 @@ from dovecote.errors import UnavailableError
 from dovecote.redrive import Redrive
 from dovecote.sql import Sql
 from ecom.local import Servers
+from tests.dovecote.conftest import new_database
+from tests.dovecote.echo import NAME, EchoBench, Echoed, Ping, fresh, plain, prepared
+from tests.dovecote.poison import envelope
 
 BACKEND = Sql("SELECT pg_backend_pid()")
 PATIENT = RetryPolicy(attempts_max=5, first=timedelta(seconds=5), most=timedelta(minutes=10))

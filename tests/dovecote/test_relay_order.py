@@ -11,9 +11,6 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from tests.dovecote import sample
-from tests.dovecote.relays import LEADER, end_backend, epoch, relaying
-from tests.dovecote.sample import outbox, pin, read_log, statuses, tell
 
 from dovecote import envelope
 from dovecote.database import Database
@@ -21,6 +18,9 @@ from dovecote.kafka import Admin, LogRecord
 from dovecote.sql import Sql
 from dovecote.term import MARK_SENT, MARK_TRIED
 from dovecote.testing import drained, eventually
+from tests.dovecote import sample
+from tests.dovecote.relays import LEADER, end_backend, epoch, relaying
+from tests.dovecote.sample import outbox, pin, read_log, statuses, tell
 
 MARKING = Sql("""
     SELECT pid

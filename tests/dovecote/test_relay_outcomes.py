@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.dovecote.relays import epoch, relay_process, relaying
-from tests.dovecote.sample import NoteTold, outbox, pin, read_log, tell
-
 from dovecote.database import Database
 from dovecote.events import Aggregate
 from dovecote.kafka import Admin
 from dovecote.outbox import replay_failed
 from dovecote.sql import Sql
 from dovecote.testing import drained, eventually
+from tests.dovecote.relays import epoch, relay_process, relaying
+from tests.dovecote.sample import NoteTold, outbox, pin, read_log, tell
 
 BIG = "x" * 1_200_000
 WAITING = Sql("""

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from tests.dovecote import sample
-from tests.dovecote.relays import end
-
 from dovecote.database import Database
 from dovecote.schedule import Job, JobContext, Scheduler
 from dovecote.sql import Sql
 from dovecote.testing import eventually
+from tests.dovecote import sample
+from tests.dovecote.relays import end
 
 LEASED = Sql("SELECT name, leased_until IS NOT NULL AS leased FROM periodic_job")
 PLANT = Sql("INSERT INTO periodic_job (name, next_run_at, leased_until) VALUES ($1, $2, $3) RETURNING name")

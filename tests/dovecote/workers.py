@@ -13,10 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
-from tests.dovecote import sample
 
 from dovecote.database import Transaction
 from dovecote.intents import Intent, Worker, WorkerLoop
+from tests.dovecote import sample
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KIND = "ask"

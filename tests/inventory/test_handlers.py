@@ -10,6 +10,14 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+
+from dovecote.database import Database
+from dovecote.events import Event
+from dovecote.sql import Sql
+from ecom.inventory.domain import Status
+from ecom.inventory.manual import Wish
+from ecom.inventory.manual_store import end_reservations, reserve_by_hand
+from ecom.inventory.store import Terms
 from tests.inventory.stories import (
     OrderCancelled,
     OrderPaid,
@@ -23,14 +31,6 @@ from tests.inventory.stories import (
     said,
     shelve,
 )
-
-from dovecote.database import Database
-from dovecote.events import Event
-from dovecote.sql import Sql
-from ecom.inventory.domain import Status
-from ecom.inventory.manual import Wish
-from ecom.inventory.manual_store import end_reservations, reserve_by_hand
-from ecom.inventory.store import Terms
 
 DEADLOCKS = Sql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
 

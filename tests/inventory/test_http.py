@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from tests.inventory.stories import broken, hear, levels, order, shelve
 
 from dovecote.database import Database
 from ecom.inventory import service
 from ecom.inventory.store import Terms
 from ecom.web.application import application
+from tests.inventory.stories import broken, hear, levels, order, shelve
 
 
 def door(database: Database) -> httpx.AsyncClient:

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.inventory.stories import OrderPaid, OrderTimedOut, broken, hear, holds, levels, order, said, shelve
 
 from dovecote.database import Database
 from dovecote.schedule import JobContext
@@ -15,6 +14,7 @@ from ecom.inventory.jobs import expire_by_hand, expire_orders, forget_lapsed
 from ecom.inventory.manual import Wish
 from ecom.inventory.manual_store import reserve_by_hand
 from ecom.inventory.store import Terms
+from tests.inventory.stories import OrderPaid, OrderTimedOut, broken, hear, holds, levels, order, said, shelve
 
 PAST = timedelta(seconds=-1)
 HANDS = Sql("SELECT reservation_id FROM reservation WHERE order_id IS NULL ORDER BY 1")

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import msgspec
 from confluent_kafka import Producer
-from tests.inventory.stories import OrderPaid, broken, holds, levels, order, shelve
 
 from dovecote.contracts import Contracts
 from dovecote.database import Database
@@ -19,6 +18,7 @@ from dovecote.sql import Sql
 from dovecote.testing import Bench, eventually
 from ecom.contracts import CONTRACTS
 from ecom.inventory.service import build
+from tests.inventory.stories import OrderPaid, broken, holds, levels, order, shelve
 
 DEAD = Sql("SELECT status, error FROM dead_letter ORDER BY id")
 CREATED = "order.created.v1"

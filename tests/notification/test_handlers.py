@@ -9,7 +9,6 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from tests.notification.stories import INTENTS, WAITING, delivery, hear, notifications
 
 from dovecote.database import Database
 from dovecote.schedule import JobContext
@@ -22,6 +21,7 @@ from ecom.notification.domain import (
 )
 from ecom.notification.jobs import forget_awaited, send_overdue
 from ecom.notification.letters import Letters
+from tests.notification.stories import INTENTS, WAITING, delivery, hear, notifications
 
 NOW = timedelta()
 

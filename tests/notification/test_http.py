@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prometheus_client import REGISTRY
-from tests.notification.stories import hear, notifications, statuses
 
 from dovecote.database import Database
 from dovecote.intents import LEASE, Intent
@@ -18,6 +17,7 @@ from ecom.notification.domain import OrderPlaced, Patience
 from ecom.notification.letters import Letters
 from ecom.notification.worker import Answers, Outcome, log_worker
 from ecom.web.application import application
+from tests.notification.stories import hear, notifications, statuses
 
 LATER = timedelta(hours=1)
 

@@ -8,8 +8,6 @@ from uuid import uuid4
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from tests.notification.mailbox import Mailbox, serving
-from tests.notification.stories import WAITING, notifications, statuses
 
 from dovecote.contracts import Contracts
 from dovecote.database import Database
@@ -22,6 +20,8 @@ from dovecote.testing import Bench, eventually
 from ecom.contracts import CONTRACTS
 from ecom.notification.domain import OrderPlaced, PaymentFailed
 from ecom.notification.service import build
+from tests.notification.mailbox import Mailbox, serving
+from tests.notification.stories import WAITING, notifications, statuses
 
 DEAD = Sql("SELECT status FROM dead_letter ORDER BY id")
 

@@ -9,8 +9,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.notification.mailbox import OK, Mailbox, serving
-from tests.notification.stories import INTENTS, SAID, delivery, hear, notifications, statuses, working
 
 from dovecote.database import Database
 from dovecote.intents import Worker
@@ -21,6 +19,8 @@ from ecom.notification.jobs import retry_due
 from ecom.notification.letters import Letters
 from ecom.notification.smtp import MailServer, Postman
 from ecom.notification.worker import Outcome, log_worker, smtp_worker
+from tests.notification.mailbox import OK, Mailbox, serving
+from tests.notification.stories import INTENTS, SAID, delivery, hear, notifications, statuses, working
 
 AT_ONCE = Patience(tries_max=3, first_delay=timedelta(0))
 

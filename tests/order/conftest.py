@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.order.stories import OrderShop
 
 from dovecote.contracts import Contracts
 from dovecote.database import Database, Voice
 from ecom.contracts import CONTRACTS
 from ecom.order.service import NAME, SCHEMA
+from tests.order.stories import OrderShop
 
 
 @pytest.fixture

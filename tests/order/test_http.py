@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from tests.order.stories import OrderShop
 
 from dovecote.database import Database
 from dovecote.sql import Sql
@@ -18,6 +17,7 @@ from ecom.order import http, saga, service
 from ecom.order.domain import PaymentWasAuthorized, StockWasReserved
 from ecom.web.application import application
 from ecom.web.built import Built
+from tests.order.stories import OrderShop
 
 COUNT_ORDERS = Sql("SELECT count(*) FROM orders")
 COUNT_EVENTS = Sql("SELECT count(*) FROM outbox_event_record")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.order.stories import OrderShop
 
 from dovecote.errors import SettingsError
 from dovecote.schedule import JobContext
 from dovecote.sql import Sql
 from ecom.order import jobs, saga, service
 from ecom.order.domain import PaymentWasAuthorized, Status
+from tests.order.stories import OrderShop
 
 AGE_KEYS = Sql("INSERT INTO idempotency_key VALUES ('old', '', 'ord_1', $1), ('new', '', 'ord_2', $2)")
 AGE_FACTS = Sql("UPDATE foreign_fact SET recorded_at = recorded_at - interval '40 days' WHERE order_id = 'old'")

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tests.order.stories import OrderShop, new_order
 
 from dovecote.events import Event
 from dovecote.sql import Sql
@@ -22,6 +21,7 @@ from ecom.order.domain import (
     StockWasReserved,
 )
 from ecom.order.saga import Placement, Step
+from tests.order.stories import OrderShop, new_order
 
 TRANSITIONS = Sql("SELECT sequence, from_status, to_status FROM order_transition WHERE order_id = $1 ORDER BY sequence")
 FOREIGN = Sql("SELECT order_id, event_type FROM foreign_fact ORDER BY event_type, order_id")

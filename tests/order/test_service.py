@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import msgspec
 from confluent_kafka import Producer
-from tests.order.stories import OrderShop
 
 from dovecote.contracts import Contracts
 from dovecote.database import Database
@@ -19,6 +18,7 @@ from dovecote.testing import Bench, eventually
 from ecom.contracts import CONTRACTS
 from ecom.order.domain import PaymentWasAuthorized, Status, StockWasReserved
 from ecom.order.service import build
+from tests.order.stories import OrderShop
 
 DEAD = Sql("SELECT topic, status FROM dead_letter ORDER BY topic, id")
 FOREIGN = Sql("SELECT count(*) FROM foreign_fact")
