@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ import msgspec
 from dovecote.errors import ContractError
 from dovecote.events import Event
 
-EVENT_NAME = re.compile(r"[a-z]+(?:\.[a-z-]+)+\.v(\d+)")
 REGISTRY_FILE = "event-contracts.json"
 
 

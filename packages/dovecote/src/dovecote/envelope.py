@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -22,6 +23,13 @@ class DomainEvent(msgspec.Struct, frozen=True, rename="camel"):
     schema_version: str | None = None
     trace_id: str | None = None
 
+    def version_clash(self) -> str | None:
+        """What is wrong where the schemaVersion is not that of the type's name; other ways to count are left alone."""
+        own, given = self.event_type.rsplit(".", 1)[-1], self.schema_version
+        if given is None or given == own or not _VERSION.fullmatch(given):
+            return None
+        return f"The event is {self.event_type}, and its schemaVersion is {given}."
+
 
 class _Claim(msgspec.Struct, rename="camel"):
     """The least that can be said of a message that cannot be read: who it claims to be."""
@@ -30,6 +38,7 @@ class _Claim(msgspec.Struct, rename="camel"):
     event_type: str | None = None
 
 
+_VERSION = re.compile(r"v[0-9]+")
 _decoder = msgspec.json.Decoder(DomainEvent)
 _claim = msgspec.json.Decoder(_Claim)
 _encoder = msgspec.json.Encoder()

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dovecote import telemetry
 from dovecote.errors import is_environment
+from dovecote.retry import jitter
 from dovecote.sql import Sql
 
 if TYPE_CHECKING:
     from dovecote.database import Database, Transaction
 
 A = TypeVar("A")
+
+RECORD_AGAIN = timedelta(milliseconds=200)
 
 # SKIP LOCKED keeps replicas apart. `attempts` is the lease's token: a worker that lost its lease fails
 # LOCK_LEASED, because the next lease has counted on.
@@ -46,12 +49,14 @@ LOCK_LEASED = Sql("""
        FOR UPDATE OF i
 """)
 INSERT_INTENTS = Sql("""
-    INSERT INTO intent (kind, key, subject, body, trace_id, due_at, status, attempts, created_at)
-    SELECT new.kind, new.key, new.subject, new.body, new.trace_id, new.due_at, 'PENDING', 0, $7
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[])
-        AS new(kind, key, subject, body, trace_id, due_at)
+    INSERT INTO intent (kind, key, subject, body, trace_id, due_at, leased_until, status, attempts, created_at)
+    SELECT new.kind, new.key, new.subject, new.body, new.trace_id, new.due_at, new.leased_until, 'PENDING',
+           (new.leased_until IS NOT NULL)::int, $8
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], $7::timestamptz[])
+        AS new(kind, key, subject, body, trace_id, due_at, leased_until)
      ORDER BY new.kind, new.key
     ON CONFLICT (kind, key) DO NOTHING
+    RETURNING kind, key
 """)
 SETTLE_INTENTS = Sql("""
     UPDATE intent AS i
@@ -114,9 +119,32 @@ class WorkerLoop(Generic[A]):
 
     async def run(self) -> None:
         """Work until cancelled; errors of the environment are waited out."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._lease_loop())
-            group.create_task(self._record_loop())
+        self._database.workers[self._worker.kind] = self
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._lease_loop())
+                group.create_task(self._record_loop())
+        finally:
+            del self._database.workers[self._worker.kind]
+
+    def lease_for(self, intents: int) -> timedelta | None:
+        """The lease under which so many new intents may be born, None where there is no room for them."""
+        return self._worker.lease if len(self._in_flight) + intents <= self._worker.in_flight_max else None
+
+    def hand_over(self, born: Sequence[Intent]) -> None:
+        """Carry out intents that were committed just now, leased to this worker since their birth.
+
+        It saves each the statement of a lease, and the wait for it.
+        """
+        self._in_flight.update((intent.key, intent) for intent in born)
+        for first in range(0, len(born), self._worker.batch_max):
+            self._start(born[first : first + self._worker.batch_max])
+
+    def _start(self, intents: Sequence[Intent]) -> None:
+        if intents:
+            task = asyncio.create_task(self._call(intents))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
 
     async def _lease_loop(self) -> None:
         while True:
@@ -127,10 +155,7 @@ class WorkerLoop(Generic[A]):
                     raise
                 telemetry.waiting(f"worker {self._worker.kind}", error)
                 leased = []
-            if leased:
-                task = asyncio.create_task(self._call(leased))
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
+            self._start(leased)
             if len(leased) < self._worker.batch_max:
                 await self._database.wakeups.wait(self._worker.kind, seconds=self.POLL_SECONDS)
 
@@ -147,13 +172,13 @@ class WorkerLoop(Generic[A]):
         self._in_flight.update((intent.key, intent) for intent in intents)
         return fresh
 
-    async def _call(self, intents: list[Intent]) -> None:
+    async def _call(self, intents: Sequence[Intent]) -> None:
         answered = set()
         try:
             async for intent, answer in self._worker.call(intents):
                 answered.add(intent.key)
                 self._answers.put_nowait((intent, answer))
-        except Exception as error:  # noqa: BLE001 (a loop's edge: whatever the outside does, the lease brings the intent back)
+        except Exception as error:  # noqa: BLE001 (a loop's edge: the lease brings the intent back)
             telemetry.call_failed(self._worker.kind, error)
         finally:
             for intent in intents:
@@ -165,16 +190,24 @@ class WorkerLoop(Generic[A]):
             batch = [await self._answers.get()]
             while len(batch) < self.RECORD_MAX and not self._answers.empty():
                 batch.append(self._answers.get_nowait())
-            try:
-                await self._record(batch)
-            except Exception as error:  # noqa: BLE001 (a loop's edge: the lease ends and the same key is asked again)
-                telemetry.record_failed(self._worker.kind, error)
-                await asyncio.sleep(0.2)
-            finally:
-                for intent, _ in batch:
-                    self._in_flight.pop(intent.key, None)
+            while not await self._recorded(batch):  # noqa: ASYNC110 (the database rings no bell when it is back)
+                await asyncio.sleep(jitter(RECORD_AGAIN).total_seconds())
+            for intent, _ in batch:
+                self._in_flight.pop(intent.key, None)
             if len(self._in_flight) < self._worker.in_flight_max:
                 self._database.wakeups.ring(self._worker.kind)
+
+    async def _recorded(self, batch: Sequence[tuple[Intent, A]]) -> bool:
+        """Record answers; False where the environment failed: they are kept and recorded when it is back."""
+        try:
+            await self._record(batch)
+        except Exception as error:  # noqa: BLE001 (a loop's edge)
+            if is_environment(error):
+                telemetry.waiting(f"worker {self._worker.kind}", error)
+                return False
+            # The lease ends and the same key is asked again.
+            telemetry.record_failed(self._worker.kind, error)
+        return True
 
     async def _record(self, answers: Sequence[tuple[Intent, A]]) -> None:
         batch = [(self._in_flight.get(intent.key, intent), answer) for intent, answer in answers]

@@ -56,6 +56,8 @@ class Reader:
         if route is None:
             why = f"No handler of this service reads {kind}."
             return Received(message, kind, event.event_id, digest, error=why)
+        if clash := event.version_clash():
+            return Received(message, kind, event.event_id, digest, route, error=clash)
         try:
             delivery = _delivery(message, event, route)
         except EnvelopeError as error:

@@ -188,7 +188,9 @@ def _overrides(known: set[str], service: str, environ: Mapping[str, str]) -> dic
             if variable in by_variable:
                 found[by_variable[variable]] = value
             elif variable.startswith("APP_"):
-                log.debug("variable names no key of this service", variable=name, service=service)
+                # Meant for this service alone, it is a slip; for all, it may be another service's key.
+                report = log.warning if prefix else log.debug
+                report("variable names no key of this service", variable=name, service=service)
     return found
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Self
 
 
-class Sql(str):
+class Sql:
     """Constant SQL text. Tables are unqualified: the connection's search_path is the service's schema."""
 
-    __slots__ = ()
+    __slots__ = ("text",)
 
-    def __new__(cls, text: str) -> Self:
-        return super().__new__(cls, textwrap.dedent(text).strip())
+    def __init__(self, text: str) -> None:
+        # asyncpg takes nothing but an exact str, and keeps its prepared statements by it.
+        self.text = textwrap.dedent(text).strip()
+
+    def __repr__(self) -> str:
+        return f"Sql({self.text.splitlines()[0]}…)"

@@ -61,8 +61,14 @@ class Admin:
         return await asyncio.to_thread(self._retention, names)
 
     async def lag(self, group: str, topics: Sequence[str]) -> int:
-        """Messages on the topics that the group has not committed past."""
-        return await asyncio.to_thread(self._lag, group, topics)
+        """Messages on the topics that the group has not committed past.
+
+        Raises UnavailableError where the brokers cannot say: one is away, or a new topic's leader is not yet chosen.
+        """
+        try:
+            return await asyncio.to_thread(self._lag, group, topics)
+        except KafkaException as error:
+            raise UnavailableError(f"What {group} has not heard is not known: {error.args[0].str()}") from error
 
     # -- blocking -----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -30,6 +31,20 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
+
+
+# On a header whose name is not UTF-8 the client returns a list with a hole AND sets an exception. A call written
+# as record.headers() is specialised by CPython once it is hot, no longer sees the exception, and the process dies
+# on the hole; a call through methodcaller is checked each time.
+_headers = methodcaller("headers")
+
+
+def headers_of(record: Any) -> Sequence[tuple[str, bytes | None]]:
+    """A record's headers; none at all where the client cannot read one of their names."""
+    try:
+        return _headers(record) or ()
+    except (SystemError, UnicodeDecodeError):
+        return ()
 
 
 class KafkaConsumer:
@@ -143,7 +158,7 @@ class KafkaConsumer:
                         record.offset(),
                         record.key(),
                         record.value(),
-                        record.headers() or (),
+                        headers_of(record),
                     )
                 )
             elif error.code() != KafkaError._PARTITION_EOF:

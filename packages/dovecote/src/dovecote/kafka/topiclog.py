@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from dovecote.kafka import config
+from dovecote.kafka.consumer import headers_of
 
 
 class LogRecord(NamedTuple):
@@ -67,7 +68,7 @@ def read_topics(bootstrap: str, topics: Sequence[str], *, seconds: float = 30.0)
                     record.offset(),
                     record.key(),
                     record.value(),
-                    record.headers() or (),
+                    headers_of(record),
                     record.timestamp()[1],
                 )
     finally:

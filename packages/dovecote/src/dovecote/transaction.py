@@ -1,0 +1,190 @@
+"""The transaction, the only door out: what is said or intended in it happens if, and only if, it commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from dovecote import envelope, ids, intents, outbox
+from dovecote.contracts import Contracts
+from dovecote.events import Aggregate, Delivery, Event, Traced
+from dovecote.intents import Intent, WorkerLoop
+from dovecote.sql import Sql
+from dovecote.wakeups import RELAY
+
+if TYPE_CHECKING:
+    from dovecote.database import Database
+
+Record = Mapping[str, Any]
+Topics = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a service speaks: its name, the contracts it keeps, and the topic of each event type."""
+
+    producer: str
+    contracts: Contracts
+    topic_of: Topics
+
+    def topic(self, event_type: str) -> str:
+        """The topic of an event type: its own name, unless the configuration says otherwise."""
+        return self.topic_of.get(event_type, event_type)
+
+
+class Transaction:
+    """A database transaction that can speak. What is published leaves if, and only if, it commits."""
+
+    def __init__(self, connection: Any, database: Database) -> None:
+        self._connection = connection
+        self._database = database
+        self._voice = database.voice
+        # Who may lease intents at their birth; nobody in an adopted transaction, whose commit we do not see.
+        self._workers: Mapping[str, WorkerLoop[Any]] = database.workers
+        self._rings: set[str] = set()
+        self._born: dict[str, list[Intent]] = {}
+        self._events: list[tuple[Any, ...]] = []
+        self._intents: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._settled: list[Intent] = []
+        self._postponed: list[tuple[Intent, datetime]] = []
+        self.parked: dict[UUID, str] = {}
+        self.now: datetime = database.now
+
+    @classmethod
+    @asynccontextmanager
+    async def adopt(cls, connection: Any, database: Database) -> AsyncIterator[Transaction]:
+        """Join a transaction of your own (an asyncpg connection, e.g. SQLAlchemy's driver connection).
+
+        Events are written when the block ends and leave when *your* transaction commits. The outbox must be
+        on the connection's search_path. Call ``database.wakeups.ring("relay")`` after the commit to save the poll.
+        """
+        tx = cls(connection, database)
+        tx._workers = {}
+        yield tx
+        await tx.flush()
+
+    def new_id(self) -> UUID:
+        """A time-ordered UUID of the transaction's moment."""
+        return ids.uuid7(self.now)
+
+    async def fetch(self, sql: Sql, *args: object) -> list[Record]:
+        """All rows."""
+        return await self._connection.fetch(sql.text, *args)  # type: ignore[no-any-return]
+
+    async def fetchrow(self, sql: Sql, *args: object) -> Record | None:
+        """The first row, or None."""
+        return await self._connection.fetchrow(sql.text, *args)  # type: ignore[no-any-return]
+
+    async def fetchval(self, sql: Sql, *args: object) -> Any:
+        """The first column of the first row, or None."""
+        return await self._connection.fetchval(sql.text, *args)
+
+    async def execute(self, sql: Sql, *args: object) -> int:
+        """Run a statement; says how many rows it touched."""
+        tag = await self._connection.execute(sql.text, *args)
+        last = tag.rsplit(" ", 1)[-1]
+        return int(last) if last.isdigit() else 0
+
+    def publish(
+        self, event: Event, *, of: Aggregate, because: Traced | None = None, key: str | None = None
+    ) -> UUID:
+        """Say an event; it is validated and encoded here and leaves after the commit.
+
+        The Kafka key is the aggregate's id unless given. Returns the eventId.
+        Raises ContractError where the payload breaks its schema or the event is not registered.
+        """
+        self._voice.contracts.check(event)
+        event_id = self.new_id()
+        trace_id = because.trace_id if because is not None else ids.new_trace_id()
+        value = envelope.encode(
+            event_id, event.EVENT, self.now, self._voice.producer, trace_id, msgspec.json.encode(event)
+        )
+        topic = self._voice.topic(event.EVENT)
+        self._events.append(
+            (event_id, event.EVENT, topic, of.type, of.id, of.sequence, key or of.id, value, trace_id)
+        )
+        return event_id
+
+    def intend(
+        self,
+        kind: str,
+        *,
+        key: str,
+        subject: str,
+        body: msgspec.Struct,
+        because: Traced | None = None,
+        due: datetime | None = None,
+    ) -> None:
+        """Write down a call to the outside world, to be made by a worker; a key known already changes nothing."""
+        trace_id = because.trace_id if because is not None else ids.new_trace_id()
+        self._intents.setdefault(
+            (kind, key), (kind, key, subject, msgspec.json.encode(body), trace_id, due or self.now)
+        )
+
+    def settle(self, intent: Intent) -> None:
+        """The call is done and recorded."""
+        self._settled.append(intent)
+
+    def postpone(self, intent: Intent, *, until: datetime) -> None:
+        """The call has no final answer yet; make it again, with the same key, from then on."""
+        self._postponed.append((intent, until))
+
+    def park(self, delivery: Delivery[Any], why: str) -> None:
+        """Set one event aside as a dead letter, in this transaction; its neighbours go on."""
+        self.parked[delivery.event_id] = why
+
+    def wake_relay(self) -> None:
+        """Wake the relay after the commit although nothing was published (e.g. after a replay)."""
+        self._rings.add(RELAY)
+
+    async def flush(self) -> None:
+        """Write what was said and intended, in bulk; the commit follows."""
+        if self._events:
+            columns = [list(column) for column in zip(*self._events, strict=True)]
+            await self._connection.execute(outbox.INSERT_EVENTS.text, *columns, self.now)
+            self._rings.add(RELAY)
+            self._events = []
+        if self._intents:
+            await self._insert_intents()
+        if self._settled:
+            done = sorted((intent.kind, intent.key) for intent in self._settled)
+            kinds, keys = zip(*done, strict=True)
+            await self._connection.execute(intents.SETTLE_INTENTS.text, kinds, keys, self.now)
+            self._settled = []
+        if self._postponed:
+            later = sorted((intent.kind, intent.key, until) for intent, until in self._postponed)
+            kinds, keys, untils = zip(*later, strict=True)
+            await self._connection.execute(intents.POSTPONE_INTENTS.text, kinds, keys, untils)
+            self._postponed = []
+
+    async def _insert_intents(self) -> None:
+        """Intents whose worker runs in this process and has room are born with its lease; the others are rung for."""
+        wanted = Counter(kind for kind, _ in self._intents)
+        leases = {kind: self._workers[kind].lease_for(wanted[kind]) for kind in wanted if kind in self._workers}
+        until = {kind: self.now + lease for kind, lease in leases.items() if lease is not None}
+        rows = [(*row, until.get(row[0]) if row[5] <= self.now else None) for row in self._intents.values()]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        inserted = await self._connection.fetch(intents.INSERT_INTENTS.text, *columns, self.now)
+        fresh = {(row["kind"], row["key"]) for row in inserted}
+        for kind, key, subject, body, trace_id, _, lease in rows:
+            if lease is None:
+                self._rings.add(kind)
+            elif (kind, key) in fresh:
+                born = Intent(kind, key, subject, body, 1, self.now, trace_id)
+                self._born.setdefault(kind, []).append(born)
+        self._intents = {}
+
+    def committed(self) -> None:
+        """Hand over what was born leased, and ring for the relay and the workers that have something to do."""
+        for kind, born in self._born.items():
+            if worker := self._workers.get(kind):
+                worker.hand_over(born)
+        for name in self._rings:
+            self._database.wakeups.ring(name)
