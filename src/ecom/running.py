@@ -108,7 +108,7 @@ async def provider(servers: Servers, environ: Mapping[str, str], *options: str) 
         yield f"http://127.0.0.1:{record.port}"
         return
     argv = ["provider", "--port", "{port}", "--home", str(home.path / PROVIDER), *options]
-    child = await start_child(home, PROVIDER, argv, environ=environ)
+    child = await start_child(home, PROVIDER, argv, environ=environ, is_lasting=True)
     try:
         yield f"http://127.0.0.1:{child.port}"
     finally:

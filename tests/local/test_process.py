@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ecom.local import Home
-from ecom.local.child import Recipe, find, start
+from ecom.local.child import Recipe, end_leftovers, find, start
 from ecom.local.errors import LocalError
 from ecom.local.home import Record
 from ecom.local.process import free_port, is_alive, is_free, spawn, started, stop, strays, until
@@ -57,6 +58,17 @@ async def test_a_child_is_found_again_and_stopped(here: Home) -> None:
     await first.stop()
     assert not first.is_alive()
     assert await find(here, recipe(SLEEPER)) is None
+
+
+async def test_the_next_launcher_ends_what_a_killed_one_left_and_keeps_what_lasts(here: Home) -> None:
+    """Services of a dead launcher do not run on beside new ones; a provider and servers do."""
+    passing = await start(here, recipe(SLEEPER), port=0)
+    lasting = await start(here, replace(recipe(SLEEPER, is_lasting=True), name="lasting"), port=0)
+    assert await end_leftovers(here) == ["child"]
+    assert not passing.is_alive()
+    assert lasting.is_alive()
+    await lasting.stop()
+    assert await end_leftovers(here) == []
 
 
 async def test_a_child_that_ignores_the_polite_signal_is_killed(here: Home) -> None:

@@ -27,6 +27,8 @@ from ecom.local.process import (
     until,
 )
 
+GRACE_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -41,7 +43,8 @@ class Recipe:
     ready: Callable[[Record], bool] | None = None
     ready_within_s: float = 60.0
     polite: signal.Signals = signal.SIGTERM
-    grace_s: float = 10.0
+    grace_s: float = GRACE_S
+    is_lasting: bool = False
 
 
 @dataclass(slots=True)
@@ -129,7 +132,13 @@ async def start(home: Home, recipe: Recipe, *, secret: str = "", port: int | Non
         folder=recipe.folder,
         account=recipe.account,
     )
-    record = Record(pid=popen.pid, started=started(popen.pid) or "", port=chosen, secret=secret)
+    record = Record(
+        pid=popen.pid,
+        started=started(popen.pid) or "",
+        port=chosen,
+        secret=secret,
+        is_lasting=recipe.is_lasting,
+    )
     home.write(recipe.name, record)
     child = Child(home, recipe, record, popen)
     try:
@@ -154,8 +163,12 @@ async def start_child(
     environ: Mapping[str, str],
     port: int | None = None,
     ready: Callable[[Record], bool] | None = None,
+    is_lasting: bool = False,
 ) -> Child:
-    """Start one of our own programs by its `ecom` command line; `{port}` in it becomes the port."""
+    """Start one of our own programs by its `ecom` command line; `{port}` in it becomes the port.
+
+    A lasting one that outlives its launcher serves the next; any other is ended by it.
+    """
     recipe = Recipe(
         name=name,
         argv=lambda record: [
@@ -167,8 +180,18 @@ async def start_child(
         ],
         environ=environ,
         ready=ready,
+        is_lasting=is_lasting,
     )
     return await start(home, recipe, port=port)
+
+
+async def end_leftovers(home: Home) -> list[str]:
+    """End what a launcher that was killed left running, but for what serves the next one; says what."""
+    left = {name: record for name, record in home.records().items() if is_alive(record) and not record.is_lasting}
+    for name, record in left.items():
+        await stop(record, grace_s=GRACE_S)
+        home.write(name, msgspec.structs.replace(record, pid=0, started=""))
+    return list(left)
 
 
 async def stop_all(children: Sequence[Child]) -> None:

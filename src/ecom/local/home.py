@@ -23,6 +23,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     port: int = 0
     secret: str = ""
+    is_lasting: bool = False  # the next launcher takes it over instead of ending it
 
 
 def home_path(environ: Mapping[str, str]) -> Path:

@@ -70,6 +70,7 @@ async def start_kafka(home: Home, *, settings: Mapping[str, str] = SETTINGS) -> 
     jars = await asyncio.to_thread(fetch_jars)
     recipe = Recipe(
         name=NAME,
+        is_lasting=True,
         argv=lambda _: java(jars, "kafka.Kafka", str(config)),
         environ=ENVIRON,
         folder=home.path,

@@ -69,6 +69,7 @@ def _recipe(place: Place, settings: Mapping[str, str]) -> Recipe:
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     return Recipe(
         name=NAME,
+        is_lasting=True,
         argv=lambda record: [
             str(place.programs / "postgres"),
             *("-D", str(place.data), "-p", str(record.port)),

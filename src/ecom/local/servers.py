@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecom.local import kafka, postgres
-from ecom.local.child import Child, stop_all
+from ecom.local.child import Child, end_leftovers, stop_all
 from ecom.local.errors import HomeInUse, LocalError
 from ecom.local.home import Home
 from ecom.local.process import is_alive
@@ -51,6 +51,7 @@ async def servers(home: Home, environ: Mapping[str, str]) -> AsyncIterator[Serve
             if not own_bootstrap:
                 running[kafka.NAME] = await kafka.start_kafka(home)
 
+        await end_leftovers(home)
         try:
             await _both(start_database(), start_broker())
             database = running.get(postgres.NAME)
