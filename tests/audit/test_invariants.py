@@ -262,6 +262,13 @@ async def test_a_phantom_of_a_foreign_producer_is_none(books: Books) -> None:
     assert await books.findings() == set()
 
 
+async def test_an_impostor_is_a_matter_for_the_inbox(books: Books) -> None:
+    """Somebody else sends other contents under one of our eventIds: our relay did nothing wrong."""
+    first = books.records[0]
+    books.records.insert(0, first._replace(value=first.value.replace(b'"x"', b'"y"'), headers=(), offset=98))
+    assert await books.findings() == set()
+
+
 async def test_a_repeat_of_a_sent_event_is_none(books: Books) -> None:
     """At-least-once: the same bytes twice on a topic are as good as once."""
     books.records.append(books.records[0]._replace(offset=99))

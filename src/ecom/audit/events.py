@@ -17,8 +17,9 @@ async def not_sent_as_stored(evidence: Evidence) -> list[str]:
     """I10: every SENT record lies in Kafka with the same bytes, and no repeat of it has others."""
     rows = [f"{event_id}: lies in Kafka with different contents" for event_id in evidence.log.altered]
     for name, service in evidence.services.items():
+        sent = evidence.log.sent_by(name)
         for row in await service.database.fetch(store.OUTBOX_SENT, evidence.kept_since):
-            digest = evidence.log.digests.get(row["event_id"])
+            digest = sent.get(row["event_id"])
             if digest != row["digest"]:
                 state = "is not in Kafka" if digest is None else "differs in Kafka"
                 rows.append(f"{row['event_id']} of {name} is SENT and {state}")
@@ -30,8 +31,7 @@ async def phantoms(evidence: Evidence) -> list[str]:
     rows = []
     since_ms = evidence.kept_since.timestamp() * 1000
     for name, service in evidence.services.items():
-        sent = evidence.log.ours.get(name, set())
-        for chunk in _chunks(_younger(sent, since_ms)):
+        for chunk in _chunks(_younger(evidence.log.sent_by(name), since_ms)):
             unknown = await service.database.fetch(store.OUTBOX_KNOWN, chunk)
             rows += [f"{row['event_id']} says it is of {name}" for row in unknown]
     return rows

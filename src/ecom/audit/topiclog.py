@@ -19,17 +19,24 @@ Place = tuple[str, int, int]
 
 @dataclass(slots=True)
 class TopicLog:
-    """The records of all topics; ``unreadable`` holds where those lie that no reader can open."""
+    """The records of all topics, by topic and by producer.
 
-    digests: dict[UUID, str] = field(default_factory=dict)
+    ``ours`` are the contents that our relays sent under each eventId: an event that somebody else sends under it
+    is a matter for the inboxes. ``unreadable`` holds where those records lie that no reader can open.
+    """
+
+    ours: dict[str, dict[UUID, str]] = field(default_factory=dict)
     altered: list[UUID] = field(default_factory=list)
-    ours: dict[str, set[UUID]] = field(default_factory=dict)
     places: dict[str, dict[UUID, Place]] = field(default_factory=dict)
     unreadable: dict[str, list[Place]] = field(default_factory=dict)
 
     def topic(self, name: str) -> Mapping[UUID, Place]:
         """Where each event of a topic lies first."""
         return self.places.get(name, {})
+
+    def sent_by(self, producer: str) -> Mapping[UUID, str]:
+        """The contents that a service's relay sent, by eventId."""
+        return self.ours.get(producer, {})
 
 
 def read(bootstrap: str, topics: Sequence[str]) -> TopicLog:
@@ -47,10 +54,10 @@ def collect(records: Iterable[LogRecord]) -> TopicLog:
         except EnvelopeError:
             log.unreadable.setdefault(record.topic, []).append(place)
             continue
-        digest = hashlib.md5(record.value or b"", usedforsecurity=False).hexdigest()
-        if log.digests.setdefault(event.event_id, digest) != digest:
-            log.altered.append(event.event_id)
         log.places.setdefault(record.topic, {}).setdefault(event.event_id, place)
         if any(name == OURS for name, _ in record.headers):
-            log.ours.setdefault(event.producer or "", set()).add(event.event_id)
+            digest = hashlib.md5(record.value or b"", usedforsecurity=False).hexdigest()
+            sent = log.ours.setdefault(event.producer or "", {})
+            if sent.setdefault(event.event_id, digest) != digest:
+                log.altered.append(event.event_id)
     return log
