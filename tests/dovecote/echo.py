@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -100,12 +100,11 @@ class Echo:
         if self.meanwhile is not None:
             await self.meanwhile(tx)
 
-    def blueprint(
-        self, *, prefix: str = "", topics: Mapping[str, str] | None = None, protocol: Any = "auto", partitions: int = 1
-    ) -> Blueprint:
-        """The service as a blueprint; group and topics carry the prefix, ``topics`` renames by key."""
-        names = {topic_key(name): prefix + name for name in contracts()} | dict(topics or {})
-        kafka = KafkaSettings(topics=names, partitions=partitions, group_protocol=protocol)
+    def blueprint(self, *, prefix: str = "", protocol: Any = "auto", partitions: int = 1) -> Blueprint:
+        """The service as a blueprint; group and topics carry the prefix. Pings and pongs come on one topic."""
+        topics = {topic_key(name): prefix + name for name in (Ping.EVENT, Echoed.EVENT)}
+        topics[topic_key(Pong.EVENT)] = prefix + Ping.EVENT
+        kafka = KafkaSettings(topics=topics, partitions=partitions, group_protocol=protocol)
         settings = Settings(App(kafka=kafka), 0, "127.0.0.1", {})
         return Blueprint(prefix + NAME, SCHEMA, sample.MIGRATIONS, settings, self.handlers)
 

@@ -57,13 +57,13 @@ class Foreign:
         answer = next(iter(self._admin.list_consumer_group_offsets(request).values())).result(15)
         return [one.offset for one in sorted(answer.topic_partitions, key=lambda one: one.partition)]
 
-    async def members(self, group: str) -> list[set[tuple[str, int]]]:
-        """What each member of the group holds, as the coordinator sees it."""
+    async def members(self, group: str) -> dict[str, set[int]]:
+        """The partitions of each member (of a group that reads one topic), as the coordinator sees it."""
         return await asyncio.to_thread(self._members, group)
 
-    def _members(self, group: str) -> list[set[tuple[str, int]]]:
+    def _members(self, group: str) -> dict[str, set[int]]:
         found = self._admin.describe_consumer_groups([group])[group].result(15)
-        return [{(one.topic, one.partition) for one in member.assignment.topic_partitions} for member in found.members]
+        return {one.member_id: {p.partition for p in one.assignment.topic_partitions} for one in found.members}
 
 
 @asynccontextmanager

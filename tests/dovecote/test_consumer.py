@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dovecote.database import Database, Transaction
-from dovecote.kafka import Admin
+from dovecote.kafka import Admin, read_topics
 from dovecote.testing import eventually
 from ecom.local import Servers
 from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import NAME, Echo, EchoBench, Ping, Pong, fresh, prepared, repeats
+from tests.dovecote.echo import NAME, Echo, EchoBench, Echoed, Ping, Pong, fresh, prepared, repeats
 from tests.dovecote.foreign import Foreign, made_topics, ping
 from tests.dovecote.poison import all_poisons, envelope
 
@@ -46,7 +46,7 @@ def foreign(bootstrap: str) -> Foreign:
 @pytest.fixture
 async def topic(bootstrap: str, prefix: str) -> AsyncIterator[str]:
     """The topic of pings, one partition; the group that reads it is forgotten after the test."""
-    names = [prefix + Ping.EVENT, prefix + Pong.EVENT, prefix + "ping.echoed.v1"]
+    names = [prefix + Ping.EVENT, prefix + Echoed.EVENT]
     async with made_topics(bootstrap, names, group=prefix + NAME):
         yield names[0]
 
@@ -119,12 +119,28 @@ async def test_mixed_types_on_one_renamed_topic_keep_their_order(
     values = [envelope(f'{{"n": {n}}}', event_type=Ping.EVENT if n % 3 else Pong.EVENT) for n in range(30)]
     await foreign.send(topic, values)
     echo = Echo()
-    async with echo.running(url, bootstrap, prefix=prefix, topics={"pong-sent": topic}):
+    async with echo.running(url, bootstrap, prefix=prefix):
         await eventually(lambda: at_end(foreign, prefix, topic, 30), what="the group is at the end")
     assert await bench.effects() == list(range(30))
     kinds = {n: kind for kind, numbers in echo.calls for n in numbers}
     assert kinds == {n: Ping.EVENT if n % 3 else Pong.EVENT for n in range(30)}
     assert await bench.letters() == []
+
+
+async def test_headers_that_are_not_utf_8_do_not_stop_the_group(
+    bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str, kcat: str
+) -> None:
+    """C11: the client fails on a header's name that is no UTF-8, cold or hot: events are handled."""
+    command = [kcat, "-P", "-b", bootstrap, "-t", topic, "-p", "0", "-H", b"\xffname=value"]
+    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+    await process.communicate(b"\n".join(ping(n) for n in range(300)))
+    assert process.returncode == 0
+    await foreign.send(topic, [ping(300)], headers=[("aggregate-sequence", b"1")])
+    async with Echo().running(url, bootstrap, prefix=prefix):
+        await eventually(lambda: at_end(foreign, prefix, topic, 301), what="the group is at the end")
+    assert await bench.effects() == list(range(301))
+    log = await asyncio.to_thread(lambda: list(read_topics(bootstrap, [topic])))
+    assert [record.headers for record in log] == [()] * 300 + [[("aggregate-sequence", b"1")]]
 
 
 async def at_end(foreign: Foreign, prefix: str, topic: str, end: int) -> bool:
