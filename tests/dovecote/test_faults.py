@@ -51,19 +51,24 @@ async def own_notes(own: Servers, prefix: str) -> AsyncIterator[Database]:
 
 
 async def test_an_absent_broker_costs_no_attempt(own: Servers, own_notes: Database, prefix: str) -> None:
-    """O10: Kafka stops and starts again: its backlog drains in order, no attempt counted, no record FAILED."""
+    """O10: Kafka stops and starts: its backlog drains in order, no attempt is counted, no record FAILED.
+
+    A relay that is told to stop meanwhile ends within seconds; the one after it sends what was left.
+    """
     assert own.kafka is not None
+    loop = asyncio.get_running_loop()
     async with relaying(own_notes, own.bootstrap, attempts_max=1):
         async with own_notes.transaction() as tx:
             await tell(tx, "before")
         await drained(own_notes)
         await own.kafka.stop()
-        said = []
         for number in range(30):
             async with own_notes.transaction() as tx:
-                said.append(await tell(tx, f"n{number % 3}"))
+                await tell(tx, f"n{number % 3}")
+        stopping = loop.time()
+    assert loop.time() - stopping < 9
+    async with relaying(own_notes, own.bootstrap, attempts_max=1):
         restarted = await start_kafka(own.home)
-        assert {row["status"] for row in (await outbox(own_notes))[1:]} == {"PENDING"}
         own.kafka.popen, own.kafka.record = restarted.popen, restarted.record
         await drained(own_notes, seconds=30)
     rows = await outbox(own_notes)
@@ -72,25 +77,6 @@ async def test_an_absent_broker_costs_no_attempt(own: Servers, own_notes: Databa
     for note in (b"n0", b"n1", b"n2"):
         sequences = [int(dict(one.headers)["aggregate-sequence"] or b"") for one in log if one.key == note]
         assert list(dict.fromkeys(sequences)) == [*range(1, 11)]
-
-
-async def test_a_broker_that_is_away_does_not_hold_up_a_stop(own: Servers, own_notes: Database) -> None:
-    """A relay that is told to stop while Kafka is away ends within seconds; the next one sends what was left."""
-    assert own.kafka is not None
-    loop = asyncio.get_running_loop()
-    async with relaying(own_notes, own.bootstrap):
-        async with own_notes.transaction() as tx:
-            await tell(tx, "before")
-        await drained(own_notes)
-        await own.kafka.stop()
-        async with own_notes.transaction() as tx:
-            await tell(tx, "left")
-        stopping = loop.time()
-    assert loop.time() - stopping < 9
-    restarted = await start_kafka(own.home)
-    own.kafka.popen, own.kafka.record = restarted.popen, restarted.record
-    async with relaying(own_notes, own.bootstrap):
-        await drained(own_notes, seconds=30)
 
 
 async def test_a_restarted_database_is_waited_for(own: Servers, own_notes: Database, prefix: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from dovecote.errors import SettingsError
 from dovecote.service import check_retention
@@ -109,6 +110,14 @@ def test_a_variable_may_address_one_service(yaml: Path) -> None:
     stock = load(OrderApp, service="stock", yaml=yaml, environ=environ)
     assert (order.app.outbox.max_retry, order.port) == (7, 8999)
     assert (stock.app.outbox.max_retry, stock.port) == (1, 8081)
+
+
+def test_a_variable_that_names_no_key_is_warned_of(yaml: Path) -> None:
+    """A slip in a variable that addresses this service is a warning; one for all may be another service's key."""
+    environ = {"ORDER__APP_SAGA_PAYMENTTIMOUT": "PT1M", "APP_INVENTORY_TTL": "PT1M", "PAYMENT__APP_X": "1"}
+    with structlog.testing.capture_logs() as lines:
+        load(OrderApp, service="order", yaml=yaml, environ=environ)
+    assert [line["variable"] for line in lines if line["log_level"] == "warning"] == ["ORDER__APP_SAGA_PAYMENTTIMOUT"]
 
 
 def test_an_unknown_key_names_the_nearest(yaml: Path) -> None:
