@@ -57,15 +57,25 @@ def port() -> int:
 
 
 @pytest.fixture(scope="session")
-def kcat() -> str:
-    """An independent Kafka client's program; without it a user's test is skipped, CI's fails."""
-    found = shutil.which("kcat")
-    if found is None:
-        missing = "kcat is not installed (Debian, Ubuntu: apt install kcat)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+def system_part() -> Callable[[str], str]:
+    """Finds a program of the system; without it a user's test is skipped by name, CI's fails."""
+
+    def find(program: str) -> str:
+        found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        if found is None:
+            missing = f"{program} is not installed (Debian, Ubuntu: apt install {program})"
+            if os.environ.get("CI") == "true":
+                pytest.fail(missing)
+            pytest.skip(missing)
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def kcat(system_part: Callable[[str], str]) -> str:
+    """An independent Kafka client's program."""
+    return system_part("kcat")
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ STATIC: Mapping[str, Sequence[str]] = {
     "contracts": (*PYTHON, "scripts/check_event_contracts.py"),
 }
 # Debian's name of each program that some tests need; a user without it skips them, CI installs it.
-SYSTEM_PARTS: Mapping[str, str] = {"kcat": "kcat"}
+SYSTEM_PARTS: Mapping[str, str] = {"kcat": "kcat", "pgbouncer": "pgbouncer"}
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # Whole-shop stories take longest and say least about where a fault is, so they come last.
 LAST = ("cli", "flows", "simulation")
 PART_LIMIT_S = 1800
@@ -127,10 +128,11 @@ def _counted(result: Result, report: Path) -> Result:
 
 async def _install_system_parts() -> None:
     """Under CI as root, install what is missing; anyone else is told by the tests that skip."""
-    missing = [package for program, package in SYSTEM_PARTS.items() if shutil.which(program) is None]
+    missing = [package for program, package in SYSTEM_PARTS.items() if shutil.which(program, path=PATH) is None]
     if not missing or os.environ.get("CI") != "true" or os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # RUNLEVEL=1 keeps a package from starting a service of its own.
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for argv in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
         process = await asyncio.create_subprocess_exec("apt-get", "-qq", *argv, env=environ)
         if await process.wait() != 0:
