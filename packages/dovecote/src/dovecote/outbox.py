@@ -54,9 +54,15 @@ REPLAY_FAILED = Sql("""
 COUNT_BY_STATUS = Sql("""
     SELECT status, count(*) AS records FROM outbox_event_record WHERE status <> 'SENT' GROUP BY status
 """)
+# A FAILED record that others wait for stays: without it nothing could free them.
 DELETE_OLD = Sql("""
     DELETE FROM outbox_event_record
-     WHERE id IN (SELECT id FROM outbox_event_record WHERE status = $1 AND created_at < $2 ORDER BY id LIMIT $3
+     WHERE id IN (SELECT o.id
+                    FROM outbox_event_record AS o
+                   WHERE o.status = $1 AND o.created_at < $2
+                     AND NOT EXISTS (SELECT 1 FROM outbox_event_record AS waits WHERE waits.blocked_by = o.id)
+                   ORDER BY o.id
+                   LIMIT $3
                      FOR UPDATE)
 """)
 
