@@ -31,11 +31,11 @@ def demo(
     from ecom.demo.run import Options
 
     logs.set_up("ERROR")
-    options = Options(orders=None if every else orders, seed=seed, concurrency=concurrency, keep=keep, port=port)
-    raise typer.Exit(loop.run(_demo(options, as_json=json)))
+    options = Options(orders=None if every else orders, seed=seed, concurrency=concurrency, port=port)
+    raise typer.Exit(loop.run(_demo(options, as_json=json, keep=keep)))
 
 
-async def _demo(options: Options, *, as_json: bool) -> int:
+async def _demo(options: Options, *, as_json: bool, keep: bool) -> int:
     from rich.console import Console
 
     from ecom.cli import loop
@@ -51,7 +51,7 @@ async def _demo(options: Options, *, as_json: bool) -> int:
         if as_json:
             sys.stdout.write(report.as_json().decode() + "\n")
             sys.stdout.flush()
-        if options.keep:
+        if keep:
             display.say("The shop stays open; Ctrl-C closes it.")
             await loop.forever()
     return 0 if report.is_good else 1

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from dovecote import DovecoteError
 from ecom.demo.mix import CURRENCY, Fate, Plan
 
 ROUND_TRIP_SECONDS_MAX = 30.0
@@ -38,7 +39,7 @@ class Answer(msgspec.Struct, rename="camel"):
     status: str
 
 
-class ShopClosed(Exception):
+class ShopClosed(DovecoteError):
     """The shop did not answer for so long that the customer went away, or it answered nonsense."""
 
 
@@ -60,6 +61,19 @@ class Customers:
         The first order is alone until it has its answer: a shop that opens has groups to join and caches to fill.
         Raises ShopClosed where the shop stays away longer than a customer waits.
         """
+        try:
+            await self._place_all(plans, may_enter, on_placed)
+        except BaseExceptionGroup as group:
+            closed: BaseException | None = group.subgroup(ShopClosed)
+            while isinstance(closed, BaseExceptionGroup):
+                closed = closed.exceptions[0]
+            if closed is not None:
+                raise closed from None
+            raise
+
+    async def _place_all(
+        self, plans: Sequence[Plan], may_enter: Callable[[], asyncio.Event], on_placed: Callable[[], None]
+    ) -> None:
         queue = iter(enumerate(plans))
         async with self._session() as session, asyncio.TaskGroup() as group:
 

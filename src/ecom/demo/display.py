@@ -43,15 +43,25 @@ class Display:
     @contextlib.contextmanager
     def step(self, doing: str, done: str) -> Iterator[None]:
         """One step without a number: a spinner while it lasts, a line when it is done."""
-        with self.console.status(doing):
+        with self.waiting(doing):
             yield
-        self.console.print(f"[green]✓[/] {done}", highlight=False)
+        self.tick(done)
 
     @contextlib.contextmanager
-    def orders(self, total: int) -> Iterator[Orders]:
+    def waiting(self, doing: str) -> Iterator[None]:
+        """A spinner."""
+        with self.console.status(doing):
+            yield
+
+    def tick(self, what: str, *, well: bool = True) -> None:
+        """A line that says that something is so, or that it is not."""
+        self.say(f"[green]✓[/] {what}" if well else f"[red]✗[/] {what}: no, and nothing moves any more")
+
+    @contextlib.contextmanager
+    def orders(self, placing: int, found: int) -> Iterator[Orders]:
         """The two bars of the run: placed, and final."""
         with self._progress:
-            yield Orders(self._progress, total)
+            yield Orders(self._progress, placing, found)
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -75,11 +85,10 @@ class Display:
 class Orders:
     """The bars, and who moves them."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, placing: int, found: int) -> None:
         self._progress = progress
-        self._total = total
-        self._placed = progress.add_task("Placing orders over HTTP", total=total)
-        self._final = progress.add_task("Orders that are final", total=total)
+        self._placed = progress.add_task("Placing orders over HTTP", total=placing)
+        self._final = progress.add_task("Orders that are final", total=placing + found)
 
     def placed(self) -> None:
         """One more order is in."""
@@ -87,7 +96,7 @@ class Orders:
 
     def look(self, orders: int, waiting: int) -> None:
         """How many orders there are in the shop, and how many of them are open."""
-        self._progress.update(self._final, completed=orders - waiting, total=max(self._total, orders))
+        self._progress.update(self._final, completed=orders - waiting)
 
 
 def _states(report: Report) -> Table:

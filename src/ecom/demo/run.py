@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,7 @@ from dovecote.ids import new_trace_id
 from ecom.audit.run import audit
 from ecom.datasets import completejourney
 from ecom.datasets.completejourney import Basket
-from ecom.demo import settling
+from ecom.demo import settling, store
 from ecom.demo.customers import Customers
 from ecom.demo.display import Display
 from ecom.demo.floor import Floor, open_floor
@@ -42,17 +43,17 @@ class Options:
     orders: int | None = 1000
     seed: int = 1
     concurrency: int = 24
-    keep: bool = False
     port: int = 0
     patience: timedelta = timedelta(seconds=60)
 
 
 class Demo:
-    """One run. ``keep`` ends with the shop open until the command is stopped."""
+    """One run."""
 
     def __init__(self, options: Options, environ: Mapping[str, str], home: Home, display: Display) -> None:
         self._options = options
-        self._environ = dict(environ)
+        # The books can be compared only with a provider whose ledger is here.
+        self._environ = {name: value for name, value in environ.items() if name != PROVIDER_URL}
         self._home = home
         self._display = display
         self._run = secrets.token_hex(4)
@@ -68,44 +69,48 @@ class Demo:
             book = await stack.enter_async_context(self._provider(on))
             with self._display.step("Opening the shop", "The shop is open"):
                 shop = Shop.all(self._environ, prefix=self._prefix(on))
-                if shop.prefix and not self._options.keep:
+                if shop.prefix:
                     stack.push_async_callback(shop.drop, on.database_url, on.bootstrap)
                 floor = await stack.enter_async_context(open_floor(shop, on, port=self._options.port or None))
             self._display.say(f"  [dim]{floor.url}[/]")
             plan = mix(await baskets, seed=self._options.seed)
             lines = sum(len(each.basket.lines) for each in plan.plans)
-            self._display.say(f"[green]✓[/] {len(plan.plans):,} baskets of {lines:,} lines, as they were really bought")
+            self._display.tick(f"{len(plan.plans):,} baskets of {lines:,} lines, as they were really bought")
             yield await self._trade(floor, on, plan, book)
 
     async def _trade(self, floor: Floor, on: Servers, plan: Mix, book: Path) -> Report:
         services = floor.services
         orders = services["order"].database
-        found, waiting = await settling.count(orders)
+        found = int(await orders.fetchval(store.COUNT_ALL))
         if found:
+            waiting = await settling.count_open(orders)
             self._display.say(f"  [dim]{found:,} orders were here before, {waiting:,} of them open[/]")
         with self._display.step("Filling the shelves", f"{len(plan.stock):,} SKUs are in stock"):
             await self._stock(services["inventory"], plan.stock)
         since = orders.now
-        await self._place(floor, plan)
-        with self._display.step("Waiting for money, mail and stock to come to rest", "Everything is at rest"):
-            await settling.until_quiet(services.values(), bootstrap=on.bootstrap)
+        await self._place(floor, plan, found)
+        with self._display.waiting("Waiting for money, mail and stock to come to rest"):
+            quiet = await settling.until_quiet(services.values(), bootstrap=on.bootstrap)
+        self._display.tick("Money, mail and stock are at rest", well=quiet)
         with self._display.step("Comparing the books", "The books are compared"):
             findings = await audit(services.values(), bootstrap=on.bootstrap, book=book, quiesced=True)
         return await report(services, since=since, findings=findings)
 
-    async def _place(self, floor: Floor, plan: Mix) -> None:
+    async def _place(self, floor: Floor, plan: Mix, found: int) -> None:
         """Place all orders and see every one to its end."""
         customers = Customers(floor.url, self._run, self._options.concurrency, self._options.patience.total_seconds())
         database = floor.services["order"].database
-        with self._display.orders(len(plan.plans)) as bars:
-            door = settling.Door(database, open_min=OPEN_MIN, on_look=bars.look)
+        with self._display.orders(len(plan.plans), found) as bars:
+            door = settling.Door(
+                database, orders=lambda: found + customers.placed, open_min=OPEN_MIN, on_look=bars.look
+            )
             watch = asyncio.create_task(door.watch())
             try:
                 await customers.place_all(plan.plans, may_enter=lambda: door.entry, on_placed=bars.placed)
-                await settling.until_final(database)
+                final = await settling.until_final(database)
             finally:
                 watch.cancel()
-        self._display.say(f"[green]✓[/] {customers.placed:,} orders were placed and answered")
+        self._display.tick(f"{customers.placed:,} orders were placed, and every order is final", well=final)
 
     async def _stock(self, service: Service, stock: Mapping[str, int]) -> None:
         cause = Cause(new_trace_id())
@@ -128,6 +133,8 @@ class Demo:
         async with provider(on, self._environ, *options) as url:
             self._environ |= {PROVIDER_URL: url, **_settings()}
             yield folder
+        if self._prefix(on):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _prefix(self, on: Servers) -> str:
         """On the user's own servers, everything we make carries this run's name."""

@@ -26,8 +26,11 @@ class Door:
     answered by timeouts.
     """
 
-    def __init__(self, database: Database, *, open_min: int, on_look: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, database: Database, *, orders: Callable[[], int], open_min: int, on_look: Callable[[int, int], None]
+    ) -> None:
         self._database = database
+        self._orders = orders
         self._open_min = open_min
         self._on_look = on_look
         self._looks: deque[tuple[float, int]] = deque()
@@ -38,7 +41,8 @@ class Door:
         """Look until cancelled; ``on_look`` is told how many orders there are and how many of them are open."""
         loop = asyncio.get_running_loop()
         while True:
-            orders, waiting = await _patiently(lambda: count(self._database))
+            waiting = await _patiently(lambda: count_open(self._database))
+            orders = max(self._orders(), waiting)
             self._on_look(orders, waiting)
             if waiting < self._open_max(loop.time(), orders - waiting):
                 self.entry.set()
@@ -56,20 +60,14 @@ class Door:
         return max(self._open_min, round(ended_per_s * QUEUE_SECONDS))
 
 
-async def count(database: Database) -> tuple[int, int]:
-    """How many orders there are, and how many of them are not final."""
-    rows = await database.fetch(store.COUNT_BY_STATUS)
-    counts = {row["status"]: row["orders"] for row in rows}
-    return sum(counts.values()), counts.get("PAYMENT_PENDING", 0)
+async def count_open(database: Database) -> int:
+    """How many orders are not final."""
+    return int(await database.fetchval(store.COUNT_OPEN))
 
 
 async def until_final(database: Database) -> bool:
     """Wait until no order is open; False where nothing has moved for too long."""
-
-    async def left() -> int:
-        return (await count(database))[1]
-
-    return await _until_none(left)
+    return await _until_none(lambda: count_open(database))
 
 
 async def until_quiet(services: Iterable[Service], *, bootstrap: str) -> bool:

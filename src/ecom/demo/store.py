@@ -5,6 +5,7 @@ from __future__ import annotations
 from dovecote.sql import Sql
 
 COUNT_BY_STATUS = Sql("SELECT status, count(*) AS orders FROM orders GROUP BY status ORDER BY status")
+COUNT_ALL = Sql("SELECT count(*) FROM orders")
 COUNT_OPEN = Sql("SELECT count(*) FROM orders WHERE status = 'PAYMENT_PENDING'")
 COUNT_BY_EVENT = Sql("""
     SELECT event_type, count(*) AS events FROM outbox_event_record GROUP BY event_type ORDER BY event_type
