@@ -26,10 +26,17 @@ HEAR = Sql("""
     RETURNING event_id
 """)
 FINISH = Sql("UPDATE intent SET status = 'DONE', done_at = created_at WHERE key = $1 RETURNING key")
+LETTER = Sql("""
+    INSERT INTO dead_letter (consumer_group, topic, partition, "offset", headers, error, status, attempts,
+                             created_at, updated_at)
+    VALUES ('g', $1, 0, 0, '[]', 'e', $2, 1, $3, $3)
+    RETURNING id
+""")
 LEFT = Sql("""
     SELECT aggregate_id AS name FROM outbox_event_record
     UNION ALL SELECT consumer_group FROM consumed_event_record
     UNION ALL SELECT key FROM intent
+    UNION ALL SELECT topic FROM dead_letter
      ORDER BY name
 """)
 
@@ -97,3 +104,12 @@ async def test_cleanup_goes_on_bite_by_bite(notes: Database, monkeypatch: pytest
         await notes.fetch(HEAR, f"g{number}", uuid4(), notes.now - timedelta(days=40))
     assert await cleanup.clean(notes, CleanupSettings()) == 25
     assert await names(notes) == []
+
+
+async def test_done_letters_go_open_ones_stay(database: Database) -> None:
+    """A letter that was mended goes after the dedup retention; one that nobody mended never does."""
+    old = database.now - timedelta(days=40)
+    for name, status, moment in (("done", "DONE", old), ("dead", "DEAD", old), ("fresh", "DONE", database.now)):
+        await database.fetchval(LETTER, name, status, moment)
+    assert await cleanup.clean(database, CleanupSettings()) == 1
+    assert await names(database) == ["dead", "fresh"]

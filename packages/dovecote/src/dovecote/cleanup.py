@@ -19,10 +19,15 @@ DELETE_DONE_INTENTS = Sql("""
      WHERE (kind, key) IN (SELECT kind, key FROM intent WHERE status = 'DONE' AND done_at < $1
                             ORDER BY kind, key LIMIT $2 FOR UPDATE)
 """)
+DELETE_DONE_LETTERS = Sql("""
+    DELETE FROM dead_letter
+     WHERE id IN (SELECT id FROM dead_letter WHERE status = 'DONE' AND updated_at < $1
+                   ORDER BY id LIMIT $2 FOR UPDATE)
+""")
 
 
 async def clean(database: Database, settings: CleanupSettings) -> int:
-    """Delete SENT and FAILED outbox records, inbox rows and done intents past their retention; says how many."""
+    """Delete SENT and FAILED outbox records, inbox rows, done intents and done letters past their retention; says how many."""
     now = database.now
     old_sent, old_failed = now - settings.outbox_sent_retention, now - settings.outbox_failed_retention
     return (
@@ -30,6 +35,7 @@ async def clean(database: Database, settings: CleanupSettings) -> int:
         + await _bites(database, outbox.DELETE_OLD, "FAILED", old_failed)
         + await _bites(database, inbox.DELETE_OLD, now - settings.dedup_retention)
         + await _bites(database, DELETE_DONE_INTENTS, now - settings.dedup_retention)
+        + await _bites(database, DELETE_DONE_LETTERS, now - settings.dedup_retention)
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dovecote.database import Database
 
 NOTIFY = Sql("SELECT pg_notify($1, '')")
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 3.0
 
 
 class Relay:
