@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from dovecote.errors import UnavailableError
 from dovecote.kafka import config
 from dovecote.kafka.consumer import headers_of
+
+T = TypeVar("T")
+ANSWER_SECONDS = 15.0
 
 
 class LogRecord(NamedTuple):
@@ -26,7 +32,8 @@ class LogRecord(NamedTuple):
 def read_topics(bootstrap: str, topics: Sequence[str], *, seconds: float = 30.0) -> Iterator[LogRecord]:
     """Every record of the topics up to their ends as they were at the call (blocking: run it on a thread).
 
-    Raises TimeoutError where nothing comes for so many seconds. Topics that do not exist are skipped.
+    Topics that do not exist are skipped. Raises UnavailableError where the broker does not answer, TimeoutError
+    where nothing comes for so many seconds.
     """
     reader: Any = Consumer(
         {
@@ -40,11 +47,12 @@ def read_topics(bootstrap: str, topics: Sequence[str], *, seconds: float = 30.0)
         logger=config.LOGGER,
     )
     try:
-        known = reader.list_topics(timeout=15).topics
+        known = _patiently(lambda: reader.list_topics(timeout=5)).topics
         left: dict[tuple[str, int], int] = {}
         for topic in topics:
             for partition in known[topic].partitions if topic in known else ():
-                low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=15)
+                asked = TopicPartition(topic, partition)
+                low, high = _patiently(partial(reader.get_watermark_offsets, asked, timeout=5))
                 if high > low:
                     left[topic, partition] = high
         reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in left])
@@ -73,3 +81,15 @@ def read_topics(bootstrap: str, topics: Sequence[str], *, seconds: float = 30.0)
                 )
     finally:
         reader.close()
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """The broker's answer; one that has just started knows all its partitions only a moment later."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"Kafka does not answer: {error.args[0].str()}") from error
+        time.sleep(0.1)
