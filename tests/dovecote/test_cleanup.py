@@ -106,10 +106,10 @@ async def test_cleanup_goes_on_bite_by_bite(notes: Database, monkeypatch: pytest
     assert await names(notes) == []
 
 
-async def test_done_letters_go_open_ones_stay(database: Database) -> None:
+async def test_done_letters_go_open_ones_stay(notes: Database) -> None:
     """A letter that was mended goes after the dedup retention; one that nobody mended never does."""
-    old = database.now - timedelta(days=40)
-    for name, status, moment in (("done", "DONE", old), ("dead", "DEAD", old), ("fresh", "DONE", database.now)):
-        await database.fetchval(LETTER, name, status, moment)
-    assert await cleanup.clean(database, CleanupSettings()) == 1
-    assert await names(database) == ["dead", "fresh"]
+    old = notes.now - timedelta(days=40)
+    for name, status, moment in (("done", "DONE", old), ("dead", "DEAD", old), ("fresh", "DONE", notes.now)):
+        await notes.fetchval(LETTER, name, status, moment)
+    assert await cleanup.clean(notes, CleanupSettings()) == 1
+    assert await names(notes) == ["dead", "fresh"]

@@ -27,7 +27,7 @@ DELETE_DONE_LETTERS = Sql("""
 
 
 async def clean(database: Database, settings: CleanupSettings) -> int:
-    """Delete SENT and FAILED outbox records, inbox rows, done intents and done letters past their retention; says how many."""
+    """Delete what is past its retention: outbox records, inbox rows, done intents and letters; says how many."""
     now = database.now
     old_sent, old_failed = now - settings.outbox_sent_retention, now - settings.outbox_failed_retention
     return (
