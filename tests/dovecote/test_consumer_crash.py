@@ -72,7 +72,15 @@ async def test_an_offset_never_leads_the_database(scene: Scene) -> None:
     assert await scene.bench.letters() == []
 
 
-@pytest.mark.parametrize("successor", ["stays", "leaves"])
+@pytest.mark.parametrize(
+    ("protocol", "successor"),
+    [
+        ("consumer", "stays"),
+        ("classic", "leaves"),
+        pytest.param("consumer", "leaves", marks=pytest.mark.slow),
+        pytest.param("classic", "stays", marks=pytest.mark.slow),
+    ],
+)
 async def test_a_frozen_member_wakes_and_never_moves_the_group_back(
     scene: Scene, protocol: str, successor: str
 ) -> None:

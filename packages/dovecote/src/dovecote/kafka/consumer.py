@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from operator import methodcaller
@@ -20,6 +21,8 @@ T = TypeVar("T")
 # How long a revocation waits for the batch in hand. A batch is bounded by the database's statement limits;
 # what commits later all the same is absorbed by the inbox.
 REVOKE_WAIT_SECONDS = 30.0
+# How long a refused position waits: longer than a member takes to hear that its group has gone on without it.
+REFUSED_SECONDS = 3.0
 
 
 class Message(NamedTuple):
@@ -48,7 +51,7 @@ def headers_of(record: Any) -> Sequence[tuple[str, bytes | None]]:
 
 
 class KafkaConsumer:
-    """A member of a consumer group. Offsets are committed asynchronously, one request at a time, never retried.
+    """A member of a consumer group. Offsets are committed asynchronously, one request at a time.
 
     Each assignment of a partition has a number. What was polled under another number than the current one is
     never committed: the partition has been someone else's in between, and the offset would go back.
@@ -73,7 +76,11 @@ class KafkaConsumer:
         self._in_hand: dict[Assignment, int | None] = {}
         self._fresh: set[Assignment] = set()
         self._late: list[Message] = []
+        # Next offsets: to be committed, under way to the broker, and refused by it.
         self._pending: dict[Assignment, int] = {}
+        self._sent: dict[Assignment, int] = {}
+        self._refused: dict[Assignment, int] = {}
+        self._refused_at = 0.0
         self._committing = False
         self._consumer: Any = Consumer(
             {
@@ -141,6 +148,7 @@ class KafkaConsumer:
             return late
         # consume() would wait for the whole number; poll() returns with the first.
         first = self._consumer.poll(seconds)
+        self._offer_again()
         if first is None:
             return []
         rest = self._consumer.consume(most - 1, 0) if most > 1 else []
@@ -178,24 +186,45 @@ class KafkaConsumer:
         with self._lock:
             if self._committing or not self._pending:
                 return
-            offsets, self._pending = self._pending, {}
+            self._sent, self._pending = self._pending, {}
             self._committing = True
+            for partition in self._sent:
+                self._refused.pop(partition, None)  # a newer position: the older one must not come after it
+            positions = _positions(self._sent)
         try:
-            self._consumer.commit(offsets=_positions(offsets), asynchronous=True)
+            self._consumer.commit(offsets=positions, asynchronous=True)
         except KafkaException as error:
             self._drop(error.args[0].str())
 
     def _committed(self, error: KafkaError | None, _offsets: object) -> None:
-        # A failed commit is dropped, never retried: retried after a rejoin it would move the group back.
-        with self._lock:
-            self._committing = False
         if error is not None and error.code() != KafkaError._NO_OFFSET:
-            self._on_error(f"offset commit: {error.str()}")
+            self._drop(error.str())
+            return
+        with self._lock:
+            self._sent = {}
+            self._committing = False
 
     def _drop(self, why: str) -> None:
         with self._lock:
+            self._refused |= self._sent
+            self._refused_at = time.monotonic()
+            self._sent = {}
             self._committing = False
         self._on_error(f"offset commit: {why}")
+
+    def _offer_again(self) -> None:
+        """Commit a refused position once more, if no newer one has been: else a quiet partition would lag for ever.
+
+        This is no retry of the refused request: a member that was put out of its group hears so in a poll before
+        it can join again, and what it held is forgotten then. Positions that are left belong to an assignment
+        that has never ended (the refusal was a rebalance of others, or a coordinator that was away).
+        """
+        with self._lock:
+            if not self._refused or time.monotonic() - self._refused_at < REFUSED_SECONDS:
+                return
+            for partition, offset in self._refused.items():
+                self._pending[partition] = max(offset, self._pending.get(partition, -1))
+            self._refused = {}
 
     def _assign(self, _consumer: object, partitions: Sequence[TopicPartition]) -> None:
         with self._lock:
@@ -208,14 +237,14 @@ class KafkaConsumer:
         gone = {(p.topic, p.partition) for p in partitions}
         with self._lock:
             for partition in gone:
-                self._assigned.pop(partition, None)
-                self._pending.pop(partition, None)
+                for known in (self._assigned, self._pending, self._sent, self._refused):
+                    known.pop(partition, None)
             self._fresh -= gone
         self._late = [message for message in self._late if (message.topic, message.partition) not in gone]
 
     def _close(self) -> None:
         with self._lock:
-            offsets, self._pending = self._pending, {}
+            offsets = self._refused | self._pending
         if offsets:
             try:
                 self._consumer.commit(offsets=_positions(offsets), asynchronous=False)
