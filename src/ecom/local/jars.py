@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
+import ssl
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -73,6 +75,9 @@ def _fetch(jar: Jar, folder: Path) -> None:
     from jgo.maven import MavenContext  # a second of imports, needed once in an environment's life
     from requests import RequestException
 
+    trusted = ssl.get_default_verify_paths().cafile
+    if trusted is not None:  # what this machine trusts, as pip does; requests would only ask its own bundle
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", trusted)
     cache = folder / "maven"
     why = "its checksum is not the locked one"
     for _ in range(ATTEMPTS_MAX):
