@@ -70,3 +70,15 @@ async def test_a_demo_ends_clean_and_leaves_nothing(embedded: Servers, environ: 
     assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p95"] <= result["latency_ms"]["p99"]
     assert result["orders_per_s"] > 0
     assert await names(embedded) == before
+
+
+async def test_a_taken_port_is_named(embedded: Servers, environ: dict[str, str], port: int) -> None:
+    """One sentence says which port cannot be used, before anything is started."""
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", port)
+    try:
+        code, out, err = await run(environ, "demo", "--orders", "1", "--port", str(port))
+    finally:
+        server.close()
+    assert (code, out) == (1, "")
+    assert str(port) in err
+    assert len(err.splitlines()) == 1

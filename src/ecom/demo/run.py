@@ -19,6 +19,7 @@ from ecom.datasets.completejourney import Basket
 from ecom.demo import settling, store
 from ecom.demo.customers import Customers
 from ecom.demo.display import Display
+from ecom.demo.floor import NAME as SHOP
 from ecom.demo.floor import Floor, open_floor
 from ecom.demo.mix import Mix, mix
 from ecom.demo.report import Report, report
@@ -26,6 +27,7 @@ from ecom.inventory import store as inventory
 from ecom.local import Home, Servers, servers
 from ecom.local.process import is_alive, stop
 from ecom.running import PROVIDER, PROVIDER_URL, provider
+from ecom.serving import bind
 from ecom.shop import Shop, shown
 
 PAYMENT_TIMEOUT = timedelta(seconds=5)
@@ -61,6 +63,7 @@ class Demo:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Report]:
         """Do it all; the report stands, and the shop with it, until the block ends."""
+        self._check_port()
         baskets = asyncio.create_task(asyncio.to_thread(self._baskets))
         async with contextlib.AsyncExitStack() as stack:
             with self._display.step("Starting PostgreSQL and Kafka", "PostgreSQL and Kafka run"):
@@ -77,6 +80,12 @@ class Demo:
             lines = sum(len(each.basket.lines) for each in plan.plans)
             self._display.tick(f"{len(plan.plans):,} baskets of {lines:,} lines, as they were really bought")
             yield await self._trade(floor, on, plan, book)
+
+    def _check_port(self) -> None:
+        """A taken port is told before anything starts; a shop left over from a killed run is ours to stop."""
+        port, left = self._options.port, self._home.record(SHOP)
+        if port and not (left is not None and left.port == port and is_alive(left)):
+            bind("127.0.0.1", port).close()
 
     async def _trade(self, floor: Floor, on: Servers, plan: Mix, book: Path) -> Report:
         services = floor.services
