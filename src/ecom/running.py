@@ -15,7 +15,7 @@ from ecom.local.child import Child, start_child, stop_all
 from ecom.local.process import is_alive
 from ecom.serving import base_url, bind, serving
 from ecom.shop import SERVICES, Shop
-from ecom.web.admission import admission
+from ecom.web.admission import Admission, admission
 from ecom.web.application import application
 
 log = structlog.get_logger("ecom.running")
@@ -42,8 +42,7 @@ class Running:
 @contextlib.asynccontextmanager
 async def run_here(shop: Shop, servers: Servers, *, address: str, port: int) -> AsyncIterator[Running]:
     """Migrate, create topics, start the services on this loop, and answer HTTP on one port (0 picks a free one)."""
-    tokens = [built.blueprint.app.admin.token for built in shop.built.values()]
-    guard = admission(address, next(filter(None, tokens), ""))
+    guard = guard_of(shop, address)
     with contextlib.closing(bind(address, port)) as taken:
         await shop.migrate(servers.database_url)
         await shop.create_topics(servers.bootstrap)
@@ -113,6 +112,12 @@ async def provider(servers: Servers, environ: Mapping[str, str], *options: str) 
         yield f"http://127.0.0.1:{child.port}"
     finally:
         await stop_all([child])
+
+
+def guard_of(shop: Shop, address: str) -> Admission | None:
+    """The guard of operators' paths; raises SettingsError where the address needs a token that nobody configured."""
+    tokens = [built.blueprint.app.admin.token for built in shop.built.values()]
+    return admission(address, next(filter(None, tokens), ""))
 
 
 def http_ports(shop: Shop) -> dict[str, int]:

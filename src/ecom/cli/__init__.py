@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
+import traceback
+from typing import NoReturn
 
 import typer
 
@@ -42,9 +46,25 @@ for _name in COMMANDS:
         importlib.import_module(f"ecom.cli.{_name}").register(app)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run a command; what went wrong on purpose is one line, what did not is a traceback."""
     try:
         app(prog_name="ecom")
+        code = 0
     except DovecoteError as error:
-        sys.exit(f"ecom: {error}")
+        code = _complain(f"ecom: {error}")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else _complain(end.code) if end.code else 0
+    except BaseException:  # noqa: BLE001 (said whole, and then the end)
+        code = _complain(traceback.format_exc())
+    with contextlib.suppress(OSError):  # whoever read the output may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Everything was stopped in order. What is left is to free Kafka's native handles one by one, which was seen
+    # to wait for ever for an answer that a stopped broker no longer gives; the end of the process frees them all.
+    os._exit(code)
+
+
+def _complain(text: str) -> int:
+    print(text.rstrip(), file=sys.stderr)
+    return 1

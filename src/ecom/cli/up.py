@@ -30,13 +30,15 @@ def up(
 async def _up(port: int, address: str, separate: bool, prefix: str) -> None:
     from ecom.cli import loop
     from ecom.local import Home, home_path, servers
-    from ecom.running import PROVIDER_URL, http_ports, provider, run_apart, run_here
+    from ecom.running import PROVIDER_URL, guard_of, http_ports, provider, run_apart, run_here
     from ecom.serving import bind
     from ecom.shop import Shop, shown
 
     environ = dict(os.environ)
-    Shop.all(environ, prefix=prefix)  # a wrong setting is told before anything starts
+    # A wrong setting and a taken port are told before anything starts.
+    configured = Shop.all(environ, prefix=prefix)
     if not separate:
+        guard_of(configured, address)
         bind(address, port).close()
     async with servers(Home(home_path(environ)), environ) as running, provider(running, environ) as provider_url:
         environ[PROVIDER_URL] = provider_url
