@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,6 +24,22 @@ from ecom.local.process import free_port
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop the product runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """End the process as the command line does: freeing Kafka's native handles at exit may wait for ever."""
+    _ended.append(int(exitstatus))
+
+
+_ended: list[int] = []
+
+
+@atexit.register  # the first to be registered, so the last to run
+def _end_at_once() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if _ended:
+        os._exit(_ended[-1])
 
 
 @pytest.fixture(scope="session")

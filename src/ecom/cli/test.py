@@ -31,6 +31,7 @@ PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # Whole-shop stories take longest and say least about where a fault is, so they come last.
 LAST = ("cli", "flows", "simulation")
 PART_LIMIT_S = 1800
+NO_TESTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ def _counted(result: Result, report: Path) -> Result:
         return Result(result.name, result.seconds, result.code or 1, failed=1)
     total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-    return Result(result.name, result.seconds, result.code, max(total - failed - skipped, 0), failed, skipped)
+    # A part all of whose tests are slow ran none, which is no failure of it.
+    code = 0 if result.code == NO_TESTS and not failed else result.code
+    return Result(result.name, result.seconds, code, max(total - failed - skipped, 0), failed, skipped)
 
 
 async def _install_system_parts() -> None:
