@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from dovecote.clock import READ_CLOCK, Clock
-from dovecote.errors import UnavailableError, is_environment
+from dovecote.errors import DRIVER, UnavailableError, is_environment
 from dovecote.intents import WorkerLoop
 from dovecote.sql import Sql
 from dovecote.transaction import Record, Transaction, Voice
@@ -67,7 +67,7 @@ class Database:
                 # RESET ALL after each use costs a round trip and none of our code changes a session.
                 reset=_leave_as_is,
             )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DRIVER as error:
             raise UnavailableError(f"The database of {voice.producer} cannot be reached: {error}") from error
         database = cls(pool, url=url, settings=settings, voice=voice, clock=Clock())
         await database.read_clock()
@@ -133,7 +133,7 @@ class Database:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 yield connection
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DRIVER as error:
             if not is_environment(error):
                 raise
             raise UnavailableError(f"The database did not answer: {type(error).__name__}: {error}") from error

@@ -43,6 +43,11 @@ class LeadershipLost(DovecoteError):
 _ENVIRONMENT_CLASSES = ("08", "53", "57P", "58")
 _ENVIRONMENT_CODES = frozenset({"40001", "40P01", "57014", "55P03", "25006", "25P03"})
 _GONE = ("is closed", "is closing", "is cancelling")
+# The driver's states are numbered; in the second it has read the server's last word (FATAL) and waits for the end of
+# the connection. A statement that comes in this moment is told so by an error of a class of its own.
+_GOING = "another operation (2) is in progress"
+# What a call to the driver may raise; is_environment tells which of it passes by itself.
+DRIVER = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 
 
 def is_environment(error: BaseException) -> bool:
@@ -56,4 +61,6 @@ def is_environment(error: BaseException) -> bool:
         # The driver says one thing for a connection that is gone and for a call that is wrong; waiting mends
         # the first only.
         return any(sign in str(error) for sign in _GONE)
+    if isinstance(error, asyncpg.InternalClientError):
+        return _GOING in str(error)
     return isinstance(error, (OSError, TimeoutError, asyncio.TimeoutError))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget to re-export
     AdminClient,
     ConfigResource,
@@ -33,6 +33,7 @@ class Admin:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._client: Any = AdminClient({"bootstrap.servers": bootstrap}, logger=config.LOGGER)
+        self._listeners: dict[str, Any] = {}
 
     async def topics(self) -> Mapping[str, int]:
         """Every topic with its number of partitions. Raises UnavailableError where no broker answers."""
@@ -153,9 +154,7 @@ class Admin:
         partitions = [TopicPartition(t, p) for t in topics for p in range(known.get(t, 0))]
         if not partitions:
             return 0
-        request = [ConsumerGroupTopicPartitions(group, partitions)]
-        answer = next(iter(self._client.list_consumer_group_offsets(request).values())).result(REQUEST_SECONDS)
-        committed = {(p.topic, p.partition): p.offset for p in answer.topic_partitions}
+        committed = self._committed(group, partitions)
         earliest = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         latest = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         lag = 0
@@ -163,6 +162,21 @@ class Admin:
             position = committed.get(key, -1)
             lag += end - (position if position >= 0 else earliest[key])
         return lag
+
+    def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+        """Ask as a consumer that never joins its group.
+
+        AdminClient.list_consumer_group_offsets ends the whole process (SIGSEGV, SIGABRT) where the coordinator is just
+        going away: librdkafka issue 5040.
+        """
+        if group not in self._listeners:
+            asking = {"bootstrap.servers": self._bootstrap, "group.id": group, "enable.auto.commit": False}
+            self._listeners.setdefault(group, Consumer(asking, logger=config.LOGGER))
+        answer = self._listeners[group].committed(list(partitions), timeout=REQUEST_SECONDS)
+        for partition in answer:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+        return {(partition.topic, partition.partition): partition.offset for partition in answer}
 
     def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[tuple[str, int], int]:
         futures = self._client.list_offsets(dict.fromkeys(partitions, spec), request_timeout=REQUEST_SECONDS)
