@@ -23,7 +23,7 @@ STATIC: Mapping[str, Sequence[str]] = {
     "lint": (*PYTHON, "-m", "ruff", "check", "src", "packages", "scripts", "tests"),
     "types": (*PYTHON, "-m", "mypy"),
     "imports": (*PYTHON, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-cache"),
-    "contracts": (*PYTHON, "scripts/check_event_contracts.py"),
+    "events": (*PYTHON, "scripts/check_event_contracts.py"),
 }
 # Debian's name of each program that some tests need; a user without it skips them, CI installs it.
 SYSTEM_PARTS: Mapping[str, str] = {"kcat": "kcat", "pgbouncer": "pgbouncer"}
