@@ -99,11 +99,12 @@ async def test_a_child_without_a_record_is_found_by_its_mark(here: Home) -> None
 
 
 def test_a_free_port_is_free_and_a_taken_one_is_not() -> None:
-    """A port counts as taken while something listens on it."""
+    """A port counts as taken while something listens on it; none is one that a client may be given as its own."""
     import socket
 
     port = free_port()
     assert is_free(port)
+    assert port < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()

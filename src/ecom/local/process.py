@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +20,9 @@ from ecom.local.home import Home, Record
 # Every child carries this variable, so that one whose launcher died before writing its record is still found.
 MARK = "ECOM_CHILD"
 _POLL_S = 0.02
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PORT_MIN = 12000
+_TRIES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,20 @@ class Account:
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nothing listens on now, and that no outgoing connection is ever given.
+
+    A client that calls a stopped server's port again and again may be given that very port as its own, and is then
+    connected to itself: the server could not come back. So the kernel's range for outgoing connections is left out.
+    """
+    try:
+        beyond = int(_OUTGOING_PORTS.read_text().split()[0])
+    except FileNotFoundError:
+        beyond = 32768
+    for _ in range(_TRIES_MAX):
+        port = _PORT_MIN + secrets.randbelow(max(beyond - _PORT_MIN, 1))
+        if is_free(port):
+            return port
+    raise LocalError(f"No port between {_PORT_MIN} and {beyond} is free on 127.0.0.1.")
 
 
 def is_free(port: int) -> bool:
