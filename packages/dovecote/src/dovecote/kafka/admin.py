@@ -58,7 +58,10 @@ class Admin:
         return await asyncio.to_thread(self._protocol)
 
     async def retention_ms(self, names: Sequence[str]) -> int:
-        """The longest retention.ms of the topics, in milliseconds; -1 where one keeps for ever."""
+        """The longest retention.ms of the topics, in milliseconds; -1 where one keeps for ever.
+
+        Raises UnavailableError where a topic stays unknown.
+        """
         return await asyncio.to_thread(self._retention, names)
 
     async def lag(self, group: str, topics: Sequence[str]) -> int:
@@ -143,11 +146,22 @@ class Admin:
     def _retention(self, names: Sequence[str]) -> int:
         longest = 0
         for name in names:
-            kept = int(self._settings(ConfigResource.Type.TOPIC, name).get("retention.ms", "0"))
+            kept = int(self._topic_settings(name).get("retention.ms", "0"))
             if kept < 0:
                 return -1
             longest = max(longest, kept)
         return longest
+
+    def _topic_settings(self, name: str) -> Mapping[str, str]:
+        """The settings of a topic that exists: one just created is not known to every broker at once."""
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while True:
+            try:
+                return self._settings(ConfigResource.Type.TOPIC, name)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART or time.monotonic() > deadline:
+                    raise UnavailableError(f"Topic {name} cannot be described: {error.args[0].str()}") from error
+            time.sleep(0.1)
 
     def _lag(self, group: str, topics: Sequence[str]) -> int:
         known = self._topics()
