@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,15 +11,12 @@ import pytest
 from dovecote.database import Database, Transaction
 from dovecote.errors import UnavailableError
 from dovecote.kafka import Message
-from dovecote.migrate import migrate
 from dovecote.sql import Sql
 from dovecote.testing import eventually
-from ecom.local import Home, Servers, postgres
-from ecom.local.child import Child
-from ecom.local.place import temporary_home
-from tests.dovecote import echo, sample
+from ecom.local import Servers
 from tests.dovecote.conftest import new_database
 from tests.dovecote.echo import EchoBench, Echoed, Ping, fresh, plain, prepared
+from tests.dovecote.own_servers import OwnServer, own_postgres
 
 BACKEND = Sql("SELECT pg_backend_pid()")
 ASLEEP_IN_COMMIT = Sql("""
@@ -174,33 +170,11 @@ async def test_a_statement_over_its_limit_repeats_the_batch(bench: EchoBench) ->
 # -- a server of its own, to be hurt ------------------------------------------------------------------------
 
 
-@dataclass
-class OwnServer:
-    """A PostgreSQL that only this module uses."""
-
-    home: Home
-    running: Child
-
-    @property
-    def url(self) -> str:
-        return postgres.url(self.running.record)
-
-    async def restart(self, how: str) -> None:
-        """Stop it, or kill it, and start it again on the same data and port."""
-        await (self.running.stop() if how == "stopped" else self.running.kill())
-        self.running = await postgres.start_postgres(self.home)
-
-
 @pytest.fixture(scope="module")
 async def own_server() -> AsyncIterator[OwnServer]:
     """A PostgreSQL that may be restarted."""
-    with temporary_home() as home, home.hold():
-        server = OwnServer(home, await postgres.start_postgres(home))
-        try:
-            await asyncio.to_thread(migrate, server.url, schema=echo.SCHEMA, folders=[sample.MIGRATIONS])
-            yield server
-        finally:
-            await server.running.stop()
+    async with own_postgres() as server:
+        yield server
 
 
 @pytest.fixture
