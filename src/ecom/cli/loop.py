@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Coroutine
@@ -11,6 +12,9 @@ from typing import Any, TypeVar
 import uvloop
 
 T = TypeVar("T")
+# Batches of rows are many objects that live for milliseconds: collecting after every 700 of them, as Python does
+# by itself, took 18 % of the services' CPU in `ecom bench saga`.
+GC_THRESHOLDS = (50_000, 50, 100)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -21,6 +25,7 @@ def run(main: Coroutine[Any, Any, T], *, stop_is_success: bool = False) -> T:
     stopped is how the command ends, else with the signal's number.
     """
     received: list[signal.Signals] = []
+    gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_until_signal(main, received))
