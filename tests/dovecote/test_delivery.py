@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -121,6 +122,42 @@ async def test_a_handlers_own_nonsense_in_an_error_can_be_stored(bench: EchoBenc
     await bench.deliver(Ping(n=1))
     (letter,) = await bench.letters()
     assert letter.error == "LookupError: nul  and half a pair ?"
+
+
+async def test_a_cancellation_of_the_handlers_own_is_a_surprise(bench: EchoBench) -> None:
+    """A handler that cancels a task of its own and awaits it does not end the consumer; the letter says why."""
+
+    async def cancel_and_await(_tx: Transaction) -> None:
+        if 2 in bench.echo.calls[-1][1]:
+            waiting = asyncio.create_task(asyncio.Event().wait())
+            waiting.cancel()
+            await waiting
+
+    bench.echo.meanwhile = cancel_and_await
+    await bench.deliver(*[Ping(n=n) for n in range(4)])
+    assert await bench.effects() == [0, 1, 3]
+    (letter,) = await bench.letters()
+    assert letter.error == "RuntimeError: The handler let out a cancellation of its own making."
+    assert await bench.redrive.one(letter.id) == "RETRYING"
+
+
+async def test_a_cancellation_from_outside_is_obeyed(bench: EchoBench) -> None:
+    """A stop that cancels the batch in hand rolls it back; nothing is set aside."""
+    entered = asyncio.Event()
+
+    async def linger(_tx: Transaction) -> None:
+        entered.set()
+        await asyncio.Event().wait()
+
+    bench.echo.meanwhile = linger
+    delivery = asyncio.create_task(bench.deliver(Ping(n=1)))
+    await entered.wait()
+    delivery.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivery
+    assert await bench.effects() == []
+    assert await bench.inbox() == []
+    assert await bench.letters() == []
 
 
 async def test_a_batch_of_mixed_types_is_split_and_keeps_the_order_of_its_topic(bench: EchoBench) -> None:

@@ -92,7 +92,7 @@ class Courier:
             return
         route = next(iter(readable.values())).route
         assert route is not None
-        await route.handle(tx, [one.delivery for one in readable.values() if one.delivery is not None])
+        await route.run(tx, [one.delivery for one in readable.values() if one.delivery is not None])
         for event_id, why in tx.parked.items():
             one = readable[event_id]
             letters.append(Letter(one.message, event_id, one.event_type, why, "PARKED"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,6 +31,16 @@ class Route:
             return self.decoder.decode(payload)  # type: ignore[no-any-return]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise EnvelopeError(f"The payload of {self.struct.EVENT} cannot be read: {error}") from error
+
+    async def run(self, tx: Transaction, deliveries: Sequence[Delivery[Any]]) -> None:
+        """Call the coroutine. A cancellation that nobody asked for is its own error, and must not end the consumer."""
+        try:
+            await self.handle(tx, deliveries)
+        except asyncio.CancelledError as stray:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError("The handler let out a cancellation of its own making.") from stray
 
 
 class Handlers:

@@ -96,7 +96,7 @@ class Redrive:
         if await inbox.impostors(tx, self._group, {one.event_id: one.digest}):
             raise EnvelopeError(f"eventId {one.event_id} came before with other content.")
         if await inbox.admit_again(tx, self._group, one.event_id, one.route.struct.EVENT, one.digest):
-            await one.route.handle(tx, [one.delivery])
+            await one.route.run(tx, [one.delivery])
         if tx.parked:
             await inbox.conclude(tx, self._group, list(tx.parked), Outcome.PARKED)
             return "PARKED"
