@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import structlog
 
 from dovecote.service import Service
 from ecom.local import Servers
 from ecom.local.child import Child, start_child, stop_all
+from ecom.local.errors import LocalError
+from ecom.local.home import Record
 from ecom.local.process import is_alive
 from ecom.serving import base_url, bind, serving
 from ecom.shop import SERVICES, Shop
@@ -24,6 +28,7 @@ PROVIDER = "provider"
 PROVIDER_URL = "APP_PAYMENT_PROVIDER_URL"
 _WATCH_S = 0.5
 _RESTART_S = 1.0
+_ANSWER_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ async def run_apart(
 
     async def start(name: str) -> None:
         argv = ["serve", name, "--port", "{port}", "--prefix", shop.prefix]
-        children[name] = await start_child(servers.home, name, argv, environ=given, port=ports.get(name))
+        children[name] = await start_child(servers.home, name, argv, environ=given, port=ports.get(name), ready=is_open)
 
     watch: asyncio.Task[None] | None = None
     try:
@@ -91,7 +96,10 @@ async def _keep(children: Mapping[str, Child], start: Callable[[str], Awaitable[
         for name in [name for name, child in children.items() if not child.is_alive()]:
             log.error("process died; starting it again", process=name)
             await asyncio.sleep(_RESTART_S)
-            await start(name)
+            try:
+                await start(name)
+            except LocalError as error:  # e.g. its database is away as well
+                log.warning("process cannot be started now", process=name, error=str(error))
 
 
 @contextlib.asynccontextmanager
@@ -112,6 +120,18 @@ async def provider(servers: Servers, environ: Mapping[str, str], *options: str) 
         yield f"http://127.0.0.1:{child.port}"
     finally:
         await stop_all([child])
+
+
+def is_open(record: Record) -> bool:
+    """Whether a service answers that it is ready; it takes its port before it migrates and starts."""
+    call = http.client.HTTPConnection("127.0.0.1", record.port, timeout=_ANSWER_S)
+    try:
+        call.request("GET", "/readyz")
+        return call.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        call.close()
 
 
 def guard_of(shop: Shop, address: str) -> Admission | None:

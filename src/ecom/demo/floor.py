@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
+
+import structlog
 
 from dovecote import Service
 from ecom.local import Servers
 from ecom.local.child import Child, start_child
-from ecom.local.home import Record
+from ecom.local.errors import LocalError
+from ecom.running import is_open
 from ecom.shop import Shop
+
+log = structlog.get_logger("ecom.demo")
 
 NAME = "shop"
 COMMAND = "demo-shop"
 _WATCH_SECONDS = 0.5
-_ANSWER_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +61,18 @@ class _Keeper:
         self.child = child
 
     async def watch(self, shop: Shop, on: Servers) -> None:
-        """Start the shop again on its port whenever it has died, until cancelled."""
+        """Start the shop again on its port whenever it has died, however often that fails, until cancelled."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if not self.child.is_alive():
+            if self.child.is_alive():
+                continue
+            try:
                 self.child = await _start(shop, on, self.child.port)
+            except LocalError as error:  # e.g. its database is away as well
+                log.warning("the shop cannot be started now", error=str(error))
 
 
 async def _start(shop: Shop, on: Servers, port: int | None) -> Child:
     argv = [COMMAND, "--port", "{port}", *(("--prefix", shop.prefix) if shop.prefix else ())]
     environ = {**shop.environ, **on.environ}
-    return await start_child(on.home, NAME, argv, environ=environ, port=port, ready=_is_ready)
-
-
-def _is_ready(record: Record) -> bool:
-    """The port is taken before the schemas are migrated; the shop is open when it answers."""
-    call = http.client.HTTPConnection("127.0.0.1", record.port, timeout=_ANSWER_SECONDS)
-    try:
-        call.request("GET", "/readyz")
-        return call.getresponse().status == HTTPStatus.OK
-    except OSError:
-        return False
-    finally:
-        call.close()
+    return await start_child(on.home, NAME, argv, environ=environ, port=port, ready=is_open)
