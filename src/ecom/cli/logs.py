@@ -27,10 +27,14 @@ def set_up(default: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, *errors, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line and its end in one write: threads and logging's handler write to the same file.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*errors, last]))
+    clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[clean, *errors, last])
+    )
     # The libraries' own chatter is worth reading only when something is wrong.
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)

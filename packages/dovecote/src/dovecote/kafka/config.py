@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from dovecote.kafka.chatter import Chatter
+
 Config = dict[str, Any]
 
 # Both sides agree with Java's partitioner: one key, one partition, whoever writes.
@@ -45,6 +47,7 @@ CLASSIC: Config = {
 
 # librdkafka's own lines go through logging, so that a broker's restart does not write over a terminal.
 LOGGER = logging.getLogger("dovecote.kafka")
+LOGGER.addFilter(Chatter())
 
 
 def consumer(protocol: str) -> Config:
