@@ -60,7 +60,9 @@ async def _saga(orders: int, lines: int, floor: Path | None, seed: int) -> tuple
 
     environ = dict(os.environ)
     prefix = f"bench_{os.urandom(3).hex()}_"
-    async with servers(Home(home_path(environ)), environ) as running:
+    # A home of the bench's own: the provider's ledger holds all of its orders, and the audit of a demo compares the
+    # whole ledger with the demo's database.
+    async with servers(Home(home_path(environ) / "bench"), environ) as running:
         floor_per_s = await _floor(floor, running, orders, lines) if floor else None
         async with provider(running, environ) as provider_url:
             environ[PROVIDER_URL] = provider_url

@@ -1,0 +1,32 @@
+"""`ecom bench`: a short cut of each bench, so that the figures can be repeated on any day."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+FLOOR = "print('N=200 lines=2; confirmed 1000 orders/s')"
+
+
+async def test_the_saga_in_bulk_ends_and_is_compared_with_its_floor(ecom: Command, tmp_path: Path) -> None:
+    """Every order placed in bulk is final and settled; the ratio is to the rate that the floor printed."""
+    floor = tmp_path / "floor.py"
+    floor.write_text(FLOOR)
+    code, out, err = await ecom.run("bench", "saga", "--orders", "200", "--floor", str(floor), "--json")
+    assert code == 0, err
+    report = json.loads(out.splitlines()[-1])
+    assert report["states"] == {"CONFIRMED": 200}
+    assert report["floor_per_s"] == 1000
+    assert report["ratio"] == round(report["rate_per_s"] / 1000, 2)
+    assert report["settled_s"] >= report["final_s"] > 0
+
+
+async def test_a_floor_that_prints_no_rate_is_named(ecom: Command, tmp_path: Path) -> None:
+    """A script that is no floor is an error that names it, before any order is placed."""
+    script = tmp_path / "silent.py"
+    script.write_text("print('nothing')")
+    code, _, err = await ecom.run("bench", "saga", "--floor", str(script))
+    assert code != 0
+    assert "silent.py printed no rate" in err
