@@ -15,8 +15,9 @@ T = TypeVar("T")
 
 LOOK_AGAIN_SECONDS = 0.05
 QUEUE_SECONDS = 0.5
-# Without any progress for so long, waiting on would change nothing; the report says what is not final.
-STILL_SECONDS_MAX = 60.0
+# Without any progress for so long, waiting on would change nothing; the report says what is not final. A broker that
+# is away for a minute, and needs its time to start, is still waited for.
+STILL_SECONDS_MAX = 120.0
 
 
 class Door:
