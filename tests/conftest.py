@@ -14,7 +14,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
-import uvloop
 
 from ecom.local import Home, Servers, servers
 from ecom.local.place import temporary_home
@@ -22,8 +21,12 @@ from ecom.local.process import free_port
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on the loop the product runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+    """Tests run on asyncio's own loop, for they start processes while threads of Kafka's client run.
+
+    uvloop runs Python in the forked child before it becomes the new program, which crashes it now and then in a
+    process with threads. The product's processes, which run on uvloop, start none that way (`ecom.local.process`).
+    """
+    return {"asyncio": asyncio.SelectorEventLoop}
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:
