@@ -109,6 +109,7 @@ INSERT_STOCK = Sql("""
     INSERT INTO stock (sku, available, reserved, updated_at)
     SELECT new.sku, 0, 0, $2 FROM unnest($1::text[]) AS new(sku) ORDER BY new.sku
     ON CONFLICT (sku) DO NOTHING
+    RETURNING sku
 """)
 INSERT_MOVEMENTS = Sql("""
     INSERT INTO stock_movement (sku, delta, trace_id, created_at)
@@ -247,3 +248,10 @@ async def put_stock(tx: Transaction, lines: Sequence[tuple[str, int]], *, becaus
         deltas = [each.available - before[each.sku].available for each in after]
         await tx.execute(INSERT_MOVEMENTS, [each.sku for each in after], deltas, because.trace_id, tx.now)
     return answers
+
+
+async def put_first_stock(tx: Transaction, lines: Sequence[tuple[str, int]], *, because: Traced) -> list[Stock]:
+    """Set what is available of those SKUs that were never on stock, and leave the others as they are; the new ones."""
+    new = {row["sku"] for row in await tx.fetch(INSERT_STOCK, list({sku for sku, _ in lines}), tx.now)}
+    first = [line for line in lines if line[0] in new]
+    return await put_stock(tx, first, because=because) if first else []
