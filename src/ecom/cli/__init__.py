@@ -19,6 +19,7 @@ COMMANDS = (
     "demo",
     "up",
     "serve",
+    "catalogue",
     "check",
     "audit",
     "test",

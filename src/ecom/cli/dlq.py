@@ -8,7 +8,7 @@ import typer
 
 dlq = typer.Typer(help="Dead letters.", no_args_is_help=True)
 
-Service = Annotated[str, typer.Argument(help="order, payment, inventory or notification.")]
+Service = Annotated[str, typer.Argument(help="order, payment, inventory, notification, product or search.")]
 Number = Annotated[int, typer.Argument(help="The letter's number, as `list` shows it.")]
 Prefix = Annotated[str, typer.Option(help="Goes before schema and group.")]
 

@@ -8,7 +8,7 @@ import typer
 
 outbox = typer.Typer(help="Events on their way to Kafka.", no_args_is_help=True)
 
-Service = Annotated[str, typer.Argument(help="order, payment, inventory or notification.")]
+Service = Annotated[str, typer.Argument(help="order, payment, inventory, notification, product or search.")]
 Prefix = Annotated[str, typer.Option(help="Goes before the schema.")]
 
 

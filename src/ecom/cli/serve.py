@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    service: Annotated[str, typer.Argument(help="order, payment, inventory or notification.")],
+    service: Annotated[str, typer.Argument(help="order, payment, inventory, notification, product or search.")],
     port: Annotated[int | None, typer.Option(help="The HTTP port; the service's own where not given.")] = None,
     prefix: Annotated[str, typer.Option(help="Goes before every schema, topic and group.")] = "",
 ) -> None:

@@ -14,6 +14,9 @@ import pyarrow.parquet
 from ecom.datasets import completejourney
 from ecom.datasets.kept import kept
 
+CURRENCY = "USD"
+"""What the grocer's prices are in."""
+
 # What has neither a category nor a department.
 UNNAMED = "OTHER"
 

@@ -9,7 +9,7 @@ from dovecote.database import Transaction
 from dovecote.errors import DovecoteError
 from dovecote.events import Traced
 from ecom.product import store
-from ecom.product.domain import Product, Stored, Tombstone, buried, changed, check, deleted, made, upserted
+from ecom.product.domain import Product, Stored, Tombstone, buried, changed, check, deleted, made, said_again, upserted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,17 @@ async def remove(tx: Transaction, ids: Iterable[str], *, because: Traced) -> lis
     for each in tombstones:
         tx.publish(deleted(each), of=each.aggregate, because=because)
     return [each.id for each in tombstones]
+
+
+async def announce(tx: Transaction, *, after: str, limit: int, because: Traced) -> list[str]:
+    """Say the next products by id again: each gets a new version, and nothing else of it changes; their ids."""
+    known = await store.lock_next(tx, after, limit)
+    again = [said_again(each) for each in known]
+    if again:
+        await store.update(tx, again)
+    for each in again:
+        tx.publish(upserted(each), of=each.aggregate, because=because)
+    return [each.product.id for each in again]
 
 
 async def _insert(tx: Transaction, edits: Iterable[Edit]) -> dict[str, Stored]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -102,6 +102,11 @@ def changed(known: Stored | Tombstone, wanted: Product, now: datetime) -> Stored
 def buried(known: Stored) -> Tombstone:
     """A product after it was deleted."""
     return Tombstone(known.product.id, known.version + 1)
+
+
+def said_again(known: Stored) -> Stored:
+    """A product that did not change, under a new version: its event is newer than all before."""
+    return replace(known, version=known.version + 1)
 
 
 def upserted(stored: Stored) -> ProductUpserted:

@@ -37,6 +37,15 @@ LOCK_PRODUCTS = Sql("""
      ORDER BY id
        FOR UPDATE
 """)
+LOCK_NEXT_PRODUCTS = Sql("""
+    SELECT id, name, category, brand, price, currency, description, colors, sizes, image_urls, active, version,
+           created_at, updated_at
+      FROM product
+     WHERE id > $1 AND NOT deleted
+     ORDER BY id
+     LIMIT $2
+       FOR UPDATE
+""")
 UPDATE_PRODUCTS = Sql("""
     UPDATE product AS p
        SET name = new.name, name_folded = new.name_folded, category = new.category, brand = new.brand,
@@ -76,6 +85,11 @@ async def lock(tx: Transaction, ids: Iterable[str]) -> dict[str, Stored | Tombst
     """The products of these ids, and what is left of deleted ones, locked."""
     rows = await tx.fetch(LOCK_PRODUCTS, list(set(ids)))
     return {row["id"]: Tombstone(row["id"], row["version"]) if row["deleted"] else stored(row) for row in rows}
+
+
+async def lock_next(tx: Transaction, after: str, limit: int) -> list[Stored]:
+    """The products that follow an id, in the order of their ids, locked."""
+    return [stored(row) for row in await tx.fetch(LOCK_NEXT_PRODUCTS, after, limit)]
 
 
 async def update(tx: Transaction, products: Sequence[Stored]) -> None:
