@@ -81,6 +81,7 @@ class Unfit(DovecoteError):
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(f"{field}: {sentence}.")
         self.field = field
+        self.sentence = sentence
 
 
 def made(product: Product, now: datetime) -> Stored:
@@ -141,9 +142,14 @@ def folded(text: str) -> str:
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
+def has_control(text: str) -> bool:
+    """Whether a control character is in a text."""
+    return _CONTROL.search(text) is not None
+
+
 def is_product_id(text: str) -> bool:
     """Whether a product could have this id."""
-    return 0 < len(text) <= ID_MAX and not _CONTROL.search(text)
+    return 0 < len(text) <= ID_MAX and not has_control(text)
 
 
 def check(product: Product) -> None:

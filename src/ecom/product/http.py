@@ -6,22 +6,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from dovecote import ids
 from dovecote.database import Database
 from dovecote.gather import Gather
 from ecom.contracts.money import plain
-from ecom.product import catalogue, store
+from ecom.product import catalogue, list_store, store
 from ecom.product.catalogue import Edit
-from ecom.product.domain import Product, Stored, Unfit, check, is_product_id
+from ecom.product.domain import Product, Stored, Unfit, check, has_control, is_product_id
+from ecom.product.list_store import ORDERS, Filter
 from ecom.web.correlation import cause_of
 from ecom.web.problems import Problem
+
+SIZE_DEFAULT = 20
+SIZE_MAX = 200
+SKIPPED_MAX = 1_000_000
+TEXT_MAX = 200
 
 
 class ProductBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -58,6 +64,28 @@ class ProductAnswer(msgspec.Struct, frozen=True, rename="camel"):
     updated_at: datetime
 
 
+class PageAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """One page of a list."""
+
+    content: list[ProductAnswer]
+    total_elements: int
+    total_pages: int
+    number: int
+    size: int
+    first: bool
+    last: bool
+
+
+class FollowingAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """Products behind an id, without a count of the others; ``next`` is where to go on, null at the end."""
+
+    content: list[ProductAnswer]
+    size: int
+    first: bool
+    last: bool
+    next: str | None
+
+
 def routes(database: Database) -> list[HTTPRouteHandler]:
     """The handlers, bound to the service's database; writes that arrive together share a transaction."""
 
@@ -89,6 +117,39 @@ def routes(database: Database) -> list[HTTPRouteHandler]:
             raise _unknown(product_id)
         return answer(stored)
 
+    @get("/api/products", summary="Products, by page or one after the other")
+    async def show_list(
+        category: str | None = None,
+        brand: str | None = None,
+        q: str | None = None,
+        page: Annotated[int, QueryParameter(ge=0, le=SKIPPED_MAX)] = 0,
+        size: Annotated[int, QueryParameter(ge=1, le=SIZE_MAX)] = SIZE_DEFAULT,
+        # Litestar names a wrong parameter by its Python name, so this one is the client's.
+        sortBy: str | None = None,  # noqa: N803
+        direction: str | None = None,
+        after: str | None = None,
+    ) -> PageAnswer | FollowingAnswer:
+        """By name unless said otherwise; with ``after`` (empty to begin) by id, each part as fast as the first."""
+        wanted = Filter(_text("category", category), _text("brand", brand), _text("q", q))
+        if after is not None:
+            if page or sortBy:
+                raise _wrong("after", "it goes by id; leave page and sortBy out")
+            return await _following(database, wanted, _text("after", after) or "", size)
+        if page * size > SKIPPED_MAX:
+            raise _wrong("page", f"a page starts at most {SKIPPED_MAX} products in; go on with after=")
+        order, is_down = _order(sortBy or "name"), _is_down(direction or "asc")
+        found = await list_store.page(database, wanted, order=order, is_down=is_down, number=page, size=size)
+        pages = -(-found.total // size)
+        return PageAnswer(
+            content=[answer(each) for each in found.content],
+            total_elements=found.total,
+            total_pages=pages,
+            number=page,
+            size=size,
+            first=page == 0,
+            last=page >= pages - 1,
+        )
+
     @get("/api/products/{product_id:str}", summary="One product")
     async def show(product_id: FromPath[str]) -> ProductAnswer:
         """The product as it stands."""
@@ -105,7 +166,7 @@ def routes(database: Database) -> list[HTTPRouteHandler]:
         if not removed:
             raise _unknown(product_id)
 
-    return [create, put_product, show, remove]
+    return [create, put_product, show_list, show, remove]
 
 
 def answer(stored: Stored) -> ProductAnswer:
@@ -129,6 +190,36 @@ def answer(stored: Stored) -> ProductAnswer:
     )
 
 
+async def _following(database: Database, wanted: Filter, after: str, size: int) -> FollowingAnswer:
+    found = await list_store.following(database, wanted, after=after, limit=size + 1)
+    is_last = len(found) <= size
+    content = [answer(each) for each in found[:size]]
+    return FollowingAnswer(content, size, first=not after, last=is_last, next=None if is_last else content[-1].id)
+
+
+def _text(field: str, given: str | None) -> str | None:
+    """A filter's text; an empty one filters nothing."""
+    if not given:
+        return None
+    if len(given) > TEXT_MAX:
+        raise _wrong(field, f"more than {TEXT_MAX} characters")
+    if has_control(given):
+        raise _wrong(field, "a control character is in it")
+    return given
+
+
+def _order(given: str) -> str:
+    if given not in ORDERS:
+        raise _wrong("sortBy", f"products are sorted by {', '.join(ORDERS)}")
+    return given
+
+
+def _is_down(given: str) -> bool:
+    if given.lower() not in {"asc", "desc"}:
+        raise _wrong("direction", "it is asc or desc")
+    return given.lower() == "desc"
+
+
 def _product(product_id: str, body: ProductBody) -> Product:
     """What a body asks for; raises Problem naming the first field that cannot be."""
     product = Product(
@@ -147,7 +238,7 @@ def _product(product_id: str, body: ProductBody) -> Product:
     try:
         check(product)
     except Unfit as unfit:
-        raise Problem(400, "VALIDATION_FAILED", str(unfit), field=unfit.field) from unfit
+        raise _wrong(unfit.field, unfit.sentence) from unfit
     return replace(product, price=plain(product.price))
 
 
@@ -160,3 +251,7 @@ def _known(product_id: str) -> str:
 
 def _unknown(product_id: str) -> Problem:
     return Problem(404, "PRODUCT_UNKNOWN", f"There is no product {product_id[:60]}.")
+
+
+def _wrong(field: str, sentence: str) -> Problem:
+    return Problem(400, "VALIDATION_FAILED", f"{field}: {sentence}.", field=field)

@@ -23,6 +23,9 @@ _OPERATORS = (
     "/api/search/index",
     "/api/search/reindex",
 )
+# Everyone may read these; who writes them runs the shop.
+_OPERATORS_TO_WRITE = ("/api/products", "/api/inventory/stock")
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Admission:
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         """Raise 401 or 403 unless the path is everyone's or the token is right."""
-        if not is_operators(connection.scope["path_template"]):
+        if not is_operators(connection.scope["path_template"], str(connection.scope.get("method", ""))):
             return
         given = _token(connection)
         if given is None:
@@ -71,8 +74,10 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def is_operators(path: str) -> bool:
-    """Whether a path belongs to operators."""
+def is_operators(path: str, method: str) -> bool:
+    """Whether a call of a path belongs to operators."""
+    if method not in _READS and path.startswith(_OPERATORS_TO_WRITE):
+        return True
     return _SEGMENT in f"{path}/" or path.startswith(_OPERATORS)
 
 

@@ -33,3 +33,15 @@ CREATE INDEX product_by_price ON product (price, id) WHERE NOT deleted;
 CREATE INDEX product_by_category ON product (category, id) WHERE NOT deleted;
 CREATE INDEX product_by_brand ON product (brand, id) WHERE NOT deleted;
 CREATE INDEX product_by_update ON product (updated_at, id) WHERE NOT deleted;
+
+-- What a list is made of; null filters nothing. PostgreSQL puts its body in the place of its call, so a list walks
+-- the index of its order.
+CREATE FUNCTION listed(wanted_category text, wanted_brand text, wanted_name text) RETURNS SETOF product
+LANGUAGE sql STABLE AS $$
+    SELECT *
+      FROM product
+     WHERE NOT deleted
+       AND (wanted_category IS NULL OR category = wanted_category)
+       AND (wanted_brand IS NULL OR brand = wanted_brand)
+       AND (wanted_name IS NULL OR strpos(name_folded, wanted_name) > 0)
+$$;
