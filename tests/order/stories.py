@@ -17,6 +17,7 @@ from ecom.contracts.order import OrderLine
 from ecom.order import saga, store
 from ecom.order.domain import NewOrder, Order
 from ecom.order.handlers import handlers
+from ecom.order.prices import ProductGone, ProductPriced
 
 TIMEOUT = timedelta(minutes=15)
 OUTBOX = Sql(
@@ -41,6 +42,11 @@ class OrderShop:
         async with self.database.transaction(lane) as tx:
             await handlers.routes[events[0].EVENT].handle(tx, deliveries)
             return dict(tx.parked)
+
+    async def sell(self, *products: ProductPriced | ProductGone) -> None:
+        """Hear news of products, one after the other."""
+        for product in products:
+            assert await self.hear(product) == {}
 
     async def order(self, order_id: str) -> Order:
         """The order as a customer sees it now."""
@@ -70,13 +76,18 @@ def new_order(*, user_id: int = 7) -> NewOrder:
     return NewOrder(user_id, "EUR", lines, Cause("t" * 32), email="buyer@shop.example", payment_method="card")
 
 
-def delivery(event: Event) -> Delivery[Any]:
+def product(product_id: str, price: str, version: int | None = None, **said: Any) -> ProductPriced:
+    """News of a product."""
+    return ProductPriced(product_id=product_id, price=Decimal(price), version=version, **said)
+
+
+def delivery(event: Event, occurred_at: datetime | None = None) -> Delivery[Any]:
     """An event as it arrives."""
     return Delivery(
         event=event,
         event_id=uuid4(),
         event_type=event.EVENT,
-        occurred_at=datetime.now(UTC),
+        occurred_at=occurred_at or datetime.now(UTC),
         producer="another-service",
         trace_id="c" * 32,
         topic=event.EVENT,

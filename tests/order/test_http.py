@@ -19,6 +19,8 @@ from ecom.web.application import application
 from ecom.web.built import Built
 from tests.order.stories import OrderShop
 
+# Prices are not what these tests are about.
+RULES = http.Rules(timedelta(minutes=15), by_catalogue=False)
 COUNT_ORDERS = Sql("SELECT count(*) FROM orders")
 COUNT_EVENTS = Sql("SELECT count(*) FROM outbox_event_record")
 FAIL_EVENTS = Sql("UPDATE outbox_event_record SET status = 'FAILED', attempts = 5, last_error = 'planted'")
@@ -28,7 +30,7 @@ COMMITS = Sql("SELECT count(DISTINCT xmin::text) FROM orders")
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     """The service's routes in the shop's application."""
-    built = Built(service.build({}).blueprint, lambda db: http.routes(db, http.Rules(timedelta(minutes=15))))
+    built = Built(service.build({}).blueprint, lambda db: http.routes(db, RULES))
     transport = httpx.ASGITransport(app=application([(built, database)], name="order-service"))
     async with httpx.AsyncClient(transport=transport, base_url="http://order.example") as client:
         yield client

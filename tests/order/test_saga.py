@@ -198,7 +198,7 @@ async def test_one_idempotency_key_places_one_order(shop: OrderShop) -> None:
 
     async def place(placements: list[Placement]) -> list[str | None]:
         async with shop.database.transaction() as tx:
-            answers = await saga.place_once(tx, placements, payment_timeout=timedelta(minutes=1))
+            answers = await saga.place_once(tx, placements, payment_timeout=timedelta(minutes=1), by_catalogue=False)
         return [answer and answer.id for answer in answers]
 
     same = Placement(new_order(), "key", b"body")
@@ -217,7 +217,7 @@ async def test_a_repeated_placing_gets_the_first_answer(shop: OrderShop) -> None
     async def place() -> object:
         async with shop.database.transaction() as tx:
             (order,) = await saga.place_once(
-                tx, [Placement(new_order(), "key", b"body")], payment_timeout=timedelta(seconds=-1)
+                tx, [Placement(new_order(), "key", b"body")], payment_timeout=timedelta(seconds=-1), by_catalogue=False
             )
         return order
 

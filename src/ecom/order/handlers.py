@@ -1,4 +1,4 @@
-"""What the order service hears: answers of payment and stock move orders, news about settled money are kept."""
+"""What the order service hears: answers of payment and stock move orders, news of money and of prices are kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dovecote.events import Delivery
 from dovecote.handlers import Handlers
 from ecom.contracts.inventory import EXPIRED
 from ecom.contracts.payment import CAPTURE_DECLINED, PaymentCaptured, PaymentRefunded
-from ecom.order import store
+from ecom.order import price_store, store
 from ecom.order.domain import (
     Happening,
     PaymentHasFailed,
@@ -18,6 +18,7 @@ from ecom.order.domain import (
     StockIsLacking,
     StockWasReserved,
 )
+from ecom.order.prices import ProductGone, ProductPriced, gone, latest, priced, unfit
 from ecom.order.saga import Step, advance
 
 handlers = Handlers()
@@ -70,6 +71,18 @@ async def payment_refunded(tx: Transaction, facts: Sequence[Delivery[PaymentRefu
     await _keep(tx, facts)
 
 
+@handlers.on(ProductPriced)
+async def product_priced(tx: Transaction, products: Sequence[Delivery[ProductPriced]]) -> None:
+    """Keep what products cost now; an older word about one changes nothing."""
+    await price_store.keep(tx, latest(priced(product) for product in products if _is_fit(tx, product)))
+
+
+@handlers.on(ProductGone)
+async def product_gone(tx: Transaction, products: Sequence[Delivery[ProductGone]]) -> None:
+    """Keep that products are no longer sold, also of those never seen: their older events may still come."""
+    await price_store.keep(tx, latest(gone(product) for product in products if _is_fit(tx, product)))
+
+
 async def _hear(tx: Transaction, facts: Sequence[Delivery[Any]], happenings: Sequence[Happening]) -> None:
     """Move the orders that are ours and keep the facts about those that are not."""
     moves = await advance(
@@ -96,3 +109,11 @@ async def _keep(tx: Transaction, facts: Sequence[Delivery[Any]]) -> None:
         await store.record_settlements(tx, settled)
     if foreign:
         await store.record_foreign(tx, [(fact.event.order_id, fact) for fact in foreign])
+
+
+def _is_fit(tx: Transaction, product: Delivery[ProductPriced] | Delivery[ProductGone]) -> bool:
+    """Whether a word about a product can be kept; one that cannot is a named error."""
+    why = unfit(product.event)
+    if why is not None:
+        tx.park(product, why)
+    return why is None

@@ -23,8 +23,10 @@ from dovecote.events import Traced
 from dovecote.gather import Gather
 from ecom.contracts.money import CURRENCIES, plain, total_of
 from ecom.contracts.order import OrderLine
-from ecom.order import saga, store
+from ecom.order import refusals, saga, store
 from ecom.order.domain import LINES_MAX, TOTAL_MAX, Happening, NewOrder, Order, Outcome
+from ecom.order.patience import Answer, Patience
+from ecom.order.prices import Refused
 from ecom.order.saga import Placement, Step
 from ecom.web.correlation import cause_of
 from ecom.web.problems import Problem
@@ -79,34 +81,42 @@ class OrderAnswer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the configuration says about orders."""
+    """What the configuration says about orders; ``by_catalogue`` holds their prices against the price list."""
 
     payment_timeout: timedelta
+    by_catalogue: bool = True
+    price_patience: timedelta = timedelta(seconds=1)
 
 
 def routes(database: Database, rules: Rules) -> list[HTTPRouteHandler]:
     """The handlers, bound to the service's database."""
 
-    async def place_together(placements: Sequence[Placement]) -> Sequence[Order | None]:
+    async def place_together(placements: Sequence[Placement]) -> Sequence[Answer]:
         async with database.transaction() as tx:
-            return await saga.place_once(tx, placements, payment_timeout=rules.payment_timeout)
+            return await saga.place_once(
+                tx, placements, payment_timeout=rules.payment_timeout, by_catalogue=rules.by_catalogue
+            )
 
     gather = Gather(place_together, batch_max=100)
+    patience = Patience(database, rules.price_patience)
 
     @post("/api/orders", summary="Place an order")
     async def place(data: JSONBody[PlaceOrder], request: Request[Any, Any, Any]) -> OrderAnswer:
-        """Place an order; the same Idempotency-Key with the same body gets the same answer."""
+        """Place an order at the catalogue's prices; the same Idempotency-Key with the same body: the same answer."""
         key = _key(request.headers.get(KEY_HEADER))
         body_hash = hashlib.blake2b(_hashed(data), digest_size=16).digest() if key else b""
-        order = await gather(Placement(_new_order(data, cause_of(request)), key, body_hash))
-        if order is None:
+        placement = Placement(_new_order(data, cause_of(request)), key, body_hash)
+        answer = await gather(placement)
+        if isinstance(answer, Refused):
+            answer = refusals.order_of(await patience(placement, again=gather))
+        if answer is None:
             raise Problem(
                 422,
                 "IDEMPOTENCY_KEY_REUSED",
                 f"This {KEY_HEADER} came with another body before; use a new key for a new order.",
                 field=KEY_HEADER,
             )
-        return _answer(order)
+        return _answer(answer)
 
     @get("/api/orders/{order_id:str}", summary="One order")
     async def show(order_id: FromPath[str]) -> OrderAnswer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,8 +11,9 @@ from prometheus_client import Counter
 from dovecote.database import Database, Transaction
 from dovecote.errors import UnavailableError
 from dovecote.events import Aggregate, Traced
-from ecom.order import store
+from ecom.order import price_store, store
 from ecom.order.domain import Happening, Move, NewOrder, Order, Outcome, decide, placed
+from ecom.order.prices import Refused, check
 
 AGGREGATE = "order"
 SWEEP_MAX = 500
@@ -39,25 +40,36 @@ class Placement:
 
 
 async def place(tx: Transaction, orders: Sequence[NewOrder], *, payment_timeout: timedelta) -> list[Order]:
-    """Place orders in bulk; each publishes order.created and must be answered within the timeout."""
+    """Place orders in bulk; each publishes order.created and must be answered within the timeout.
+
+    The caller has priced them: nothing is held against the price list here.
+    """
     return await _place(tx, orders, [new_order_id(tx) for _ in orders], payment_timeout)
 
 
 async def place_once(
-    tx: Transaction, placements: Sequence[Placement], *, payment_timeout: timedelta
-) -> list[Order | None]:
-    """Place orders of which some carry an idempotency key; None where a key was used for another body before."""
+    tx: Transaction, placements: Sequence[Placement], *, payment_timeout: timedelta, by_catalogue: bool
+) -> list[Order | Refused | None]:
+    """Place orders of which some carry an idempotency key; None where a key was used for another body before.
+
+    ``by_catalogue`` holds all of them against the price list, in one read; one that is refused leaves nothing behind
+    and its neighbours are placed. A key that has its order answers that order, whatever its products cost now.
+    """
     order_ids = [new_order_id(tx) for _ in placements]
+    refused = await _refused(tx, placements, order_ids) if by_catalogue else {}
     claims: dict[str, tuple[bytes, str]] = {}
     for placement, order_id in zip(placements, order_ids, strict=True):
-        if placement.key is not None:
+        if placement.key is not None and order_id not in refused:
             claims.setdefault(placement.key, (placement.body_hash, order_id))
     before = await store.claim_keys(tx, claims) if claims else {}
+    if refused:
+        before |= await _known_keys(tx, placements, claims)
     held = {**claims, **before}
     fresh = [
         (placement.new, order_id)
         for placement, order_id in zip(placements, order_ids, strict=True)
-        if placement.key is None or (placement.key not in before and held[placement.key][1] == order_id)
+        if order_id not in refused
+        and (placement.key is None or (placement.key not in before and held[placement.key][1] == order_id))
     ]
     placed_now = await _place(tx, [new for new, _ in fresh], [order_id for _, order_id in fresh], payment_timeout)
     by_id = {order.id: order for order in placed_now}
@@ -65,7 +77,10 @@ async def place_once(
         earlier = await store.read(tx, [order_id for _, order_id in before.values()])
         by_id.update({order_id: order.as_placed() for order_id, order in earlier.items()})
     return [
-        _answer(placement, order_id, held, by_id) for placement, order_id in zip(placements, order_ids, strict=True)
+        refused[order_id]
+        if order_id in refused and placement.key not in held
+        else _answer(placement, order_id, held, by_id)
+        for placement, order_id in zip(placements, order_ids, strict=True)
     ]
 
 
@@ -118,6 +133,21 @@ async def _place(
         made.append(order)
     await store.insert(tx, made, orders, tx.now + payment_timeout)
     return made
+
+
+async def _refused(tx: Transaction, placements: Sequence[Placement], order_ids: Sequence[str]) -> dict[str, Refused]:
+    """The orders that the price list contradicts, by the ids they would have had."""
+    prices = await price_store.read(tx, {line.product_id for each in placements for line in each.new.items})
+    found = ((order_id, check(each.new, prices)) for each, order_id in zip(placements, order_ids, strict=True))
+    return {order_id: refused for order_id, refused in found if refused is not None}
+
+
+async def _known_keys(
+    tx: Transaction, placements: Sequence[Placement], claims: Mapping[str, tuple[bytes, str]]
+) -> dict[str, tuple[bytes, str]]:
+    """What holds the keys of orders that were not tried, because they are refused."""
+    keys = {each.key for each in placements if each.key is not None and each.key not in claims}
+    return await store.read_keys(tx, sorted(keys)) if keys else {}
 
 
 def _answer(

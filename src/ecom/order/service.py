@@ -21,6 +21,8 @@ from ecom.web.built import Built
 NAME = "order-service"
 SCHEMA = "order_service"
 HERE = Path(__file__).parent
+CATALOGUE, CLIENT = "catalogue", "client"
+PATIENCE_MAX = timedelta(minutes=1)
 
 
 class SagaSettings(Group, frozen=True, kw_only=True):
@@ -37,18 +39,33 @@ class SagaSettings(Group, frozen=True, kw_only=True):
         return timedelta(minutes=self.payment_timeout_minutes)
 
 
+class OrderSettings(Group, frozen=True, kw_only=True):
+    """``app.order``: whose prices an order has, and how long one waits for news of its products."""
+
+    pricing: str = CATALOGUE
+    price_patience: timedelta = timedelta(seconds=1)
+
+
 class OrderApp(App, frozen=True, kw_only=True):
     """``app`` of the order service."""
 
     saga: SagaSettings = SagaSettings()
+    order: OrderSettings = OrderSettings()
 
 
 def build(environ: Mapping[str, str]) -> Built:
     """The service as its configuration wants it; nothing runs yet. Raises SettingsError."""
     settings = load(OrderApp, service="order", yaml=HERE / "application.yml", environ=environ)
-    timeout, cleanup = settings.app.saga.timeout, settings.app.cleanup
+    timeout, cleanup, order = settings.app.saga.timeout, settings.app.cleanup, settings.app.order
     if timeout <= timedelta(0):
         raise SettingsError("app.saga.payment-timeout must be longer than zero, e.g. PT15M.")
+    if order.pricing not in {CATALOGUE, CLIENT}:
+        raise SettingsError(
+            f"app.order.pricing is {order.pricing!r}; it must be {CATALOGUE} (prices of the product service's events) "
+            f"or {CLIENT} (whatever the client says)."
+        )
+    if not timedelta(0) <= order.price_patience <= PATIENCE_MAX:
+        raise SettingsError("app.order.price-patience must be from PT0S to PT1M, e.g. PT1S.")
     blueprint = Blueprint(
         name=NAME,
         schema=SCHEMA,
@@ -57,4 +74,5 @@ def build(environ: Mapping[str, str]) -> Built:
         handlers=handlers,
         jobs=jobs(facts_kept=cleanup.dedup_retention, forget_every=cleanup.fixed_delay),
     )
-    return Built(blueprint=blueprint, routes=partial(http.routes, rules=http.Rules(timeout)))
+    rules = http.Rules(timeout, by_catalogue=order.pricing == CATALOGUE, price_patience=order.price_patience)
+    return Built(blueprint=blueprint, routes=partial(http.routes, rules=rules))

@@ -199,7 +199,12 @@ async def claim_keys(tx: Transaction, claims: Mapping[str, tuple[bytes, str]]) -
     taken = [key for key in keys if key not in won]
     if not taken:
         return {}
-    return {row["key"]: (row["body_hash"], row["order_id"]) for row in await tx.fetch(READ_KEYS, taken)}
+    return await read_keys(tx, taken)
+
+
+async def read_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, tuple[bytes, str]]:
+    """What holds those of the keys that are taken: (body hash, order id)."""
+    return {row["key"]: (row["body_hash"], row["order_id"]) for row in await tx.fetch(READ_KEYS, list(keys))}
 
 
 async def known(tx: Transaction, order_ids: set[str]) -> set[str]:

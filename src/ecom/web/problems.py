@@ -95,7 +95,7 @@ def problem_of(error: Exception) -> Problem:
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The exception handler of the whole application."""
     problem = problem_of(error)
-    if problem.status >= 500 and problem.code != "UNAVAILABLE":
+    if problem is not error and problem.status >= 500 and problem.code != "UNAVAILABLE":  # not said on purpose
         log.error("request failed", path=request.scope["path"], exc_info=error)
     return respond(problem, path=request.scope["path"], correlation=correlation_id(request.scope))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,9 @@ class Database:
         self.clock = clock
         self.wakeups = Wakeups()
         self.workers: dict[str, WorkerLoop[Any]] = {}
+        # Messages that the service's group has not handled yet, of some event types or (of none) of all it hears. None
+        # where no consumer runs with this database: then nothing is on its way.
+        self.lag: Callable[[Sequence[str]], Awaitable[int]] | None = None
 
     @classmethod
     async def connect(cls, url: str, *, schema: str, voice: Voice, role: str | None = None) -> Database:

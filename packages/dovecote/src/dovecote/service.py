@@ -126,6 +126,7 @@ class Service:
         kafka = self.blueprint.app.kafka
         await self.connect()
         self._admin = Admin(self._bootstrap)
+        self.database.lag = self.lag
         topics = [*self.said, *self.heard]
         await self._admin.ensure_topics(
             topics, partitions=kafka.partitions, replication=kafka.replication_factor
@@ -203,10 +204,11 @@ class Service:
                 await self.database.read_clock()
                 read_at = loop.time()
 
-    async def lag(self) -> int:
-        """Messages that the service's group has not handled yet."""
+    async def lag(self, event_types: Sequence[str] = ()) -> int:
+        """Messages that the service's group has not handled yet, of some event types or of all it hears."""
         assert self._admin is not None, "the service is not started"
-        return await self._admin.lag(self.group, self.heard) if self.heard else 0
+        topics = list(dict.fromkeys(map(self.voice.topic, event_types))) or self.heard
+        return await self._admin.lag(self.group, topics) if topics else 0
 
     def ready(self) -> bool:
         """Whether all loops of the service run."""
