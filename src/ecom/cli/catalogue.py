@@ -75,11 +75,12 @@ async def _import(count: int | None, units: int, prefix: str, as_json: bool) -> 
             async for done in Importer(product, inventory, units).run(chosen):
                 bar.update(bar.task_ids[0], completed=done.products)
         if done.is_nothing_new:
-            console.print(f"All {done.products:,} products were there as they should be: nothing was changed.")
+            _say(console, f"All {done.products:,} products were there as they should be: nothing was changed.")
         else:
-            console.print(
+            _say(
+                console,
                 f"{done.products:,} products are in the catalogue: {done.changed:,} new or changed, "
-                f"{done.stocked:,} put on stock for the first time ({units:,} units each)."
+                f"{done.stocked:,} put on stock for the first time ({units:,} units each).",
             )
         result = {"products": done.products, "changed": done.changed, "stocked": done.stocked}
         await _end(console, product, {**result, "seconds": round(time.monotonic() - began, 1)}, as_json)
@@ -98,9 +99,14 @@ async def _announce(prefix: str, as_json: bool) -> None:
         with _bar(console, "Announcing products", await count_products(service.database)) as bar:
             async for said in announce(service.database):
                 bar.update(bar.task_ids[0], completed=said)
-        console.print(f"{said:,} products were said again, each under a new version.")
+        _say(console, f"{said:,} products were said again, each under a new version.")
         result = {"announced": said, "seconds": round(time.monotonic() - began, 1)}
         await _end(console, service.database, result, as_json)
+
+
+def _say(console: Console, line: str) -> None:
+    """A line for people, as long as it is."""
+    console.print(line, soft_wrap=True, highlight=False)
 
 
 @contextlib.contextmanager
@@ -109,15 +115,16 @@ def _bar(console: Console, doing: str, total: int) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    progress = Progress(*columns, console=console, transient=True)
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = progress.add_task(doing, total=total)
     try:
         with progress:
             yield progress
     except (asyncio.CancelledError, DovecoteError):
-        console.print(
+        _say(
+            console,
             f"{doing} was broken off after {progress.tasks[task].completed:,.0f} of {total:,}. "
-            "Nothing is lost: run the same command again, and it goes on."
+            "Nothing is lost: run the same command again, and it goes on.",
         )
         raise
 
@@ -129,7 +136,7 @@ async def _end(console: Console, database: Database, result: Mapping[str, Any], 
     waiting, relayed = await count_waiting(database), await is_relayed(database)
     if waiting:
         when = "the shop runs, and sends them now" if relayed else "they leave when the shop starts (ecom up)"
-        console.print(f"{waiting:,} of its events are in the outbox: {when}.")
+        _say(console, f"{waiting:,} events are in the outbox: {when}.")
     if as_json:
         sys.stdout.write(json.dumps({**result, "waiting": waiting, "relayed": relayed}) + "\n")
         sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -14,6 +15,9 @@ import msgspec
 
 from dovecote import DovecoteError
 from ecom.demo.mix import CURRENCY, Fate, Plan
+
+OLDER_BY = Decimal("0.50")
+"""What a customer with an old page would pay more for each unit."""
 
 ROUND_TRIP_SECONDS_MAX = 30.0
 # A shop that is starting again after a crash refuses connections or answers 503: customers knock again.
@@ -39,6 +43,19 @@ class Answer(msgspec.Struct, rename="camel"):
     status: str
 
 
+class Hit(msgspec.Struct):
+    """A product as a customer finds it."""
+
+    name: str
+    price: Decimal
+
+
+class Found(msgspec.Struct):
+    """What a search answers."""
+
+    content: list[Hit]
+
+
 class ShopClosed(DovecoteError):
     """The shop did not answer for so long that the customer went away, or it answered nonsense."""
 
@@ -52,6 +69,15 @@ class Customers:
     concurrency: int
     patience_seconds: float
     placed: int = 0
+    refused: int = 0
+
+    async def find(self, text: str) -> Hit | None:
+        """The first product that a search shows."""
+        async with self._session() as session:
+            status, answer = await self._call(session, "GET", "/api/search/products", params={"q": text, "size": "1"})
+        if status != HTTPStatus.OK:
+            raise ShopClosed(f"Searching for {text!r} was answered with {status}: {answer[:300]!r}")
+        return next(iter(msgspec.json.decode(answer, type=Found).content), None)
 
     async def place_all(
         self, plans: Sequence[Plan], *, may_enter: Callable[[], asyncio.Event], on_placed: Callable[[], None]
@@ -105,6 +131,19 @@ class Customers:
         )
 
     async def _place(self, session: aiohttp.ClientSession, index: int, plan: Plan) -> str:
+        if plan.fate is Fate.OLD_PRICE:
+            status, answer = await self._order(session, f"{index}-old", plan, dearer_by=OLDER_BY)
+            if status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise ShopClosed(f"The shop answered an old price with {status}: {answer[:300]!r}")
+            self.refused += 1
+        status, answer = await self._order(session, str(index), plan)
+        if status != HTTPStatus.CREATED:
+            raise ShopClosed(f"The shop refused an order with {status}: {answer[:300]!r}")
+        return msgspec.json.decode(answer, type=Answer).id
+
+    async def _order(
+        self, session: aiohttp.ClientSession, key: str, plan: Plan, *, dearer_by: Decimal = Decimal(0)
+    ) -> tuple[int, bytes]:
         body = Body(
             user_id=plan.basket.user_id,
             currency=CURRENCY,
@@ -113,17 +152,14 @@ class Customers:
                     "productId": line.product_id,
                     "sku": line.sku,
                     "quantity": line.quantity,
-                    "unitPrice": line.unit_price,
+                    "unitPrice": line.unit_price + dearer_by,
                 }
                 for line in plan.basket.lines
             ],
             payment_method=plan.payment_method,
         )
-        key = {"Idempotency-Key": f"demo-{self.run}-{index}"}
-        status, answer = await self._call(session, "POST", "/api/orders", data=_encode(body), headers=key)
-        if status != HTTPStatus.CREATED:
-            raise ShopClosed(f"The shop refused an order with {status}: {answer[:300]!r}")
-        return msgspec.json.decode(answer, type=Answer).id
+        headers = {"Idempotency-Key": f"demo-{self.run}-{key}"}
+        return await self._call(session, "POST", "/api/orders", data=_encode(body), headers=headers)
 
     async def _answered(self, session: aiohttp.ClientSession, order_id: str) -> None:
         """Wait until an order is no longer pending."""

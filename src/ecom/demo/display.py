@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich import box
 from rich.console import Console, Group
@@ -30,15 +30,6 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
 
     @contextlib.contextmanager
     def step(self, doing: str, done: str) -> Iterator[None]:
@@ -60,8 +51,25 @@ class Display:
     @contextlib.contextmanager
     def orders(self, placing: int, found: int) -> Iterator[Orders]:
         """The two bars of the run: placed, and final."""
-        with self._progress:
-            yield Orders(self._progress, placing, found)
+        with self._progress() as progress:
+            yield Orders(progress, placing, found)
+
+    @contextlib.contextmanager
+    def bar(self, doing: str, total: int) -> Iterator[Callable[[int], None]]:
+        """One bar; what it gives is told how many are done."""
+        with self._progress() as progress:
+            task = progress.add_task(doing, total=total)
+            yield lambda done: progress.update(task, completed=done)
+
+    def _progress(self) -> Progress:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        return Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
 
     def say(self, line: str) -> None:
         """A line that stays."""

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ecom.datasets.articles import CURRENCY
 from ecom.datasets.completejourney import Basket
+
+__all__ = ["CURRENCY", "PLENTY", "SHARES", "Fate", "Mix", "Plan", "mix"]
 
 PLENTY = 1_000_000
 """What there is of a SKU that must not run out."""
-
-CURRENCY = "USD"
 
 
 class Fate(StrEnum):
@@ -31,6 +32,8 @@ class Fate(StrEnum):
     SCARCE = "scarce"
     CANCELLED_BEFORE = "cancelled before CONFIRMED"
     CANCELLED_AFTER = "cancelled after CONFIRMED"
+    # The customer's page is old: the first try is refused, the second pays what the catalogue says.
+    OLD_PRICE = "an old price first"
 
 
 SHARES: dict[Fate, float] = {
@@ -43,6 +46,7 @@ SHARES: dict[Fate, float] = {
     Fate.SCARCE: 0.03,
     Fate.CANCELLED_BEFORE: 0.01,
     Fate.CANCELLED_AFTER: 0.01,
+    Fate.OLD_PRICE: 0.01,
 }
 _CARDS = {
     Fate.DECLINED: "card-declined",

@@ -24,6 +24,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The run in numbers; ``as_json`` holds what --json promises, the rest is for the summary.
 
     Latency: from the transaction that stored the order to the one that changed its status first, e.g. to CONFIRMED.
+    Products: those of this run that are in the catalogue. Refused: tries at a price that is not the catalogue's.
     Rate: this run's orders that were answered (all but the timed out), over the time from the first order stored
     to the last answer.
     """
@@ -37,6 +38,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     findings: Sequence[Finding]
     reasons: Sequence[tuple[str, str, int]]
     events: Mapping[str, int]
+    products: int
+    refused: int
 
     @property
     def is_good(self) -> bool:
@@ -50,12 +53,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> bytes:
         """One object on one line."""
-        names = ("orders", "final", "states", "orders_per_s", "latency_ms", "latency_ms_all")
+        names = ("orders", "final", "states", "orders_per_s", "latency_ms", "latency_ms_all", "products", "refused")
         kept = {name: getattr(self, name) for name in names}
         return msgspec.json.encode({**kept, "audit": self.audit, "findings": self.findings})
 
 
-async def report(services: Mapping[str, Service], *, since: datetime, findings: Iterable[Finding]) -> Report:
+async def report(
+    services: Mapping[str, Service], *, since: datetime, findings: Iterable[Finding], products: int, refused: int
+) -> Report:
     """Count what there is and time what this run placed, i.e. all orders since then."""
     database = services["order"].database
     states = {row["status"]: row["orders"] for row in await database.fetch(store.COUNT_BY_STATUS)}
@@ -72,6 +77,8 @@ async def report(services: Mapping[str, Service], *, since: datetime, findings: 
         findings=list(findings),
         reasons=[(row["status"], row["reason"], row["orders"]) for row in await database.fetch(store.COUNT_BY_REASON)],
         events=await _events(each.database for each in services.values()),
+        products=products,
+        refused=refused,
     )
 
 

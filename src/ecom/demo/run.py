@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from dovecote import Cause, Service
-from dovecote.ids import new_trace_id
+from dovecote import Database
 from ecom.audit.run import audit
-from ecom.datasets import completejourney
+from ecom.datasets import articles, completejourney
+from ecom.datasets.articles import Articles
 from ecom.datasets.completejourney import Basket
 from ecom.demo import settling, store
 from ecom.demo.customers import Customers
 from ecom.demo.display import Display
 from ecom.demo.floor import NAME as SHOP
 from ecom.demo.floor import Floor, open_floor
-from ecom.demo.mix import Mix, mix
+from ecom.demo.mix import CURRENCY, Mix, mix
 from ecom.demo.report import Report, report
-from ecom.inventory import store as inventory
+from ecom.demo.supply import fill_shop
 from ecom.local import Home, Servers, servers
 from ecom.local.process import is_alive, stop
 from ecom.running import PROVIDER, PROVIDER_URL, provider
@@ -35,7 +35,6 @@ PAYMENT_TIMEOUT = timedelta(seconds=5)
 PROVIDER_LATE = timedelta(seconds=8)
 # As many orders may always be open, so that a slow shop still has batches to work on.
 OPEN_MIN = 64
-STOCK_BATCH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Demo:
     async def running(self) -> AsyncIterator[Report]:
         """Do it all; the report stands, and the shop with it, until the block ends."""
         self._check_port()
-        baskets = asyncio.create_task(asyncio.to_thread(self._baskets))
+        reading = asyncio.create_task(asyncio.to_thread(self._read))
         async with contextlib.AsyncExitStack() as stack:
             with self._display.step("Starting PostgreSQL and Kafka", "PostgreSQL and Kafka run"):
                 on = await stack.enter_async_context(servers(self._home, self._environ))
@@ -76,10 +75,13 @@ class Demo:
                     stack.push_async_callback(shop.drop, on.database_url, on.bootstrap)
                 floor = await stack.enter_async_context(open_floor(shop, on, port=self._options.port or None))
             self._display.say(f"  [dim]{floor.url}[/]")
-            plan = mix(await baskets, seed=self._options.seed)
+            baskets, products = await reading
+            plan = mix(baskets, seed=self._options.seed)
+            # A part of the year needs its part of the catalogue, the whole year all of it.
+            wanted = products.only(plan.stock) if self._options.orders else products
             lines = sum(len(each.basket.lines) for each in plan.plans)
             self._display.tick(f"{len(plan.plans):,} baskets of {lines:,} lines, as they were really bought")
-            yield await self._trade(floor, on, plan, book)
+            yield await self._trade(floor, on, plan, wanted, book)
 
     def _check_port(self) -> None:
         """A taken port is told before anything starts; a shop left over from a killed run is ours to stop."""
@@ -87,28 +89,34 @@ class Demo:
         if port and not (left is not None and left.port == port and is_alive(left)):
             bind("127.0.0.1", port).close()
 
-    async def _trade(self, floor: Floor, on: Servers, plan: Mix, book: Path) -> Report:
+    async def _trade(self, floor: Floor, on: Servers, plan: Mix, products: Articles, book: Path) -> Report:
         services = floor.services
         orders = services["order"].database
         found = int(await orders.fetchval(store.COUNT_ALL))
         if found:
             waiting = await settling.count_open(orders)
             self._display.say(f"  [dim]{found:,} orders were here before, {waiting:,} of them open[/]")
-        with self._display.step("Filling the shelves", f"{len(plan.stock):,} SKUs are in stock"):
-            await self._stock(services["inventory"], plan.stock)
+        await fill_shop(services, products, plan.stock, bootstrap=on.bootstrap, display=self._display)
+        customers = Customers(floor.url, self._run, self._options.concurrency, self._options.patience.total_seconds())
+        await self._look_around(customers, products)
         since = orders.now
-        await self._place(floor, plan, found)
+        await self._place(customers, orders, plan, found)
         with self._display.waiting("Waiting for money, mail and stock to come to rest"):
             quiet = await settling.until_quiet(services.values(), bootstrap=on.bootstrap)
         self._display.tick("Money, mail and stock are at rest", well=quiet)
         with self._display.step("Comparing the books", "The books are compared"):
             findings = await audit(services.values(), bootstrap=on.bootstrap, book=book, quiesced=True)
-        return await report(services, since=since, findings=findings)
+        return await report(services, since=since, findings=findings, products=len(products), refused=customers.refused)
 
-    async def _place(self, floor: Floor, plan: Mix, found: int) -> None:
+    async def _look_around(self, customers: Customers, products: Articles) -> None:
+        """Search for what is bought most, as the first customer does."""
+        wanted = next(iter(products)).name.lower()
+        hit = await customers.find(wanted)
+        found = f"{hit.name} at {hit.price} {CURRENCY}" if hit else "nothing"
+        self._display.say(f"  [dim]{wanted!r} finds {found}[/]")
+
+    async def _place(self, customers: Customers, database: Database, plan: Mix, found: int) -> None:
         """Place all orders and see every one to its end."""
-        customers = Customers(floor.url, self._run, self._options.concurrency, self._options.patience.total_seconds())
-        database = floor.services["order"].database
         with self._display.orders(len(plan.plans), found) as bars:
             door = settling.Door(
                 database, orders=lambda: found + customers.placed, open_min=OPEN_MIN, on_look=bars.look
@@ -120,13 +128,8 @@ class Demo:
             finally:
                 watch.cancel()
         self._display.tick(f"{customers.placed:,} orders were placed, and every order is final", well=final)
-
-    async def _stock(self, service: Service, stock: Mapping[str, int]) -> None:
-        cause = Cause(new_trace_id())
-        lines = sorted(stock.items())
-        for first in range(0, len(lines), STOCK_BATCH):
-            async with service.database.transaction() as tx:
-                await inventory.put_stock(tx, lines[first : first + STOCK_BATCH], because=cause)
+        if customers.refused:
+            self._display.tick(f"{customers.refused:,} of them had an old price first, and were refused with it")
 
     @contextlib.asynccontextmanager
     async def _provider(self, on: Servers) -> AsyncIterator[Path]:
@@ -149,9 +152,11 @@ class Demo:
         """On the user's own servers, everything we make carries this run's name."""
         return f"demo_{self._run}_" if on.postgres is None or on.kafka is None else ""
 
-    def _baskets(self) -> Sequence[Basket]:
-        year = completejourney.load(self._home.path / "cache")
-        return list(year.baskets(self._options.orders or len(year), seed=self._options.seed))
+    def _read(self) -> tuple[Sequence[Basket], Articles]:
+        cache = self._home.path / "cache"
+        year = completejourney.load(cache)
+        baskets = list(year.baskets(self._options.orders or len(year), seed=self._options.seed))
+        return baskets, articles.products(cache)
 
 
 def _settings() -> dict[str, str]:

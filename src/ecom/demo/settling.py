@@ -71,6 +71,19 @@ async def until_final(database: Database) -> bool:
     return await _until_none(lambda: count_open(database))
 
 
+async def until_heard(writer: Service, readers: Iterable[Service], *, bootstrap: str) -> bool:
+    """Wait until all that a service has said has left and is heard; False where nothing has moved for too long."""
+    known = {reader: [topic for topic in writer.said if topic in reader.heard] for reader in readers}
+    admin = Admin(bootstrap)
+
+    async def left() -> int:
+        if unsent := await writer.database.fetchval(store.OUTBOX_WAITING):
+            return int(unsent)
+        return sum(await asyncio.gather(*(admin.lag(reader.group, topics) for reader, topics in known.items())))
+
+    return await _until_none(left)
+
+
 async def until_quiet(services: Iterable[Service], *, bootstrap: str) -> bool:
     """Wait until nothing is on its way: no unsent event, no open call, no letter to retry, nothing unheard."""
     known = list(services)
