@@ -24,6 +24,7 @@ COMMANDS = (
     "audit",
     "test",
     "bench",
+    "relevance",
     "migrate",
     "topics",
     "contracts",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import yaml
@@ -14,6 +14,7 @@ import yaml
 KINDS: Final = ("exact", "partial", "typo", "plural", "brand+type", "category", "size", "nonsense")
 SETS: Final = ("tuning", "held_out")  # file names under judged/
 FIELDS: Final = ("name", "category", "brand", "description", "sizes")
+JUDGED: Final = Path(__file__).parent / "judged"
 NOTHING: Final = "nothing"
 _EXACTLY: Final = "="
 _EITHER: Final = "|"
@@ -45,11 +46,9 @@ class Condition:
 
     def holds(self, product: Judgeable) -> bool:
         if self.exactly:
-            return _text(product, self.fields[0]) == self.exactly
-        present: set[str] = set()
-        for field in self.fields:
-            present.update(_text(product, field))
-        return all(not term.isdisjoint(present) for term in self.terms)
+            return words_of(product, self.fields[0]) == self.exactly
+        present = [words_of(product, field) for field in self.fields]
+        return all(any(not term.isdisjoint(words) for words in present) for term in self.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ class Judged:
 
     def rank(self, answer: Sequence[Judgeable]) -> int | None:
         """Where the first relevant product stands, from 1; None where there is none. An empty answer to a query
-        that wants nothing stands first."""
+        that wants nothing stands first.
+        """
         if self.wants_nothing:
             return None if answer else 1
         return next((place for place, product in enumerate(answer, 1) if self.relevant(product)), None)
@@ -83,7 +83,7 @@ def words(text: str) -> tuple[str, ...]:
 
 def load(name: str) -> tuple[Judged, ...]:
     """A set of this package's, by its name."""
-    source = files("ecom.search").joinpath("judged", f"{name}.yml").read_text(encoding="utf-8")
+    source = (JUDGED / f"{name}.yml").read_text(encoding="utf-8")
     return tuple(read(yaml.safe_load(source)))
 
 
@@ -105,15 +105,16 @@ def _condition(query: str, key: str, text: str) -> Condition:
     fields = tuple(key.split(_EITHER))
     if unknown := [field for field in fields if field not in FIELDS]:
         raise ValueError(f"judged query {query!r}: no field {unknown[0]!r}; the fields are {', '.join(FIELDS)}")
-    if text.startswith(_EXACTLY):
+    if text.startswith(_EXACTLY) and len(fields) == 1 and words(text):
         return Condition(fields, (), words(text))
     terms = tuple(frozenset(word for one in term.split(_EITHER) for word in words(one)) for term in text.split())
     if not terms or not all(terms):
-        raise ValueError(f"judged query {query!r}: {key} names no word")
+        raise ValueError(f"judged query {query!r}: {key!r} asks for something that is no word")
     return Condition(fields, terms)
 
 
-def _text(product: Judgeable, field: str) -> tuple[str, ...]:
+def words_of(product: Judgeable, field: str) -> tuple[str, ...]:
+    """The words of one field; sizes count as one text."""
     if field == "sizes":
         return words(" ".join(product.sizes or ()))
     return words(getattr(product, field) or "")
