@@ -77,7 +77,7 @@ async def test_shuffled_words_give_the_same_list(database: Database, seed: int, 
     draw.shuffle(left)
     while left:
         count, kind = draw.randrange(1, 9), left[0][0].EVENT
-        batch = [one for one in left if one[0].EVENT == kind][:count]
+        batch = [one for one in left if kind == one[0].EVENT][:count]
         left = [one for one in left if not any(one is taken for taken in batch)]
         await hear(database, batch)
     assert await prices(database) == [expected[product_id] for product_id in sorted(expected)]
@@ -118,7 +118,7 @@ async def test_the_list_is_read_as_it_was_kept(database: Database, shop: OrderSh
     await shop.sell(product("a", "9.90", 1, sku="S", currency="eur"), product("b", "100", active=False))
     found = await price_store.read(database, {"a", "b", "c"})
     assert found.keys() == {"a", "b"}
-    assert found["a"] == Price("a", "S", Decimal("9.90"), "EUR", True, False, 1, found["a"].occurred_at)  # noqa: FBT003
+    assert found["a"] == Price("a", "S", Decimal("9.90"), "EUR", True, False, 1, found["a"].occurred_at)
     assert str(found["a"].amount) == "9.90"
     assert (found["b"].sku, str(found["b"].amount), found["b"].active) == ("b", "100", False)
 
