@@ -71,7 +71,7 @@ async def _import(count: int | None, units: int, prefix: str, as_json: bool) -> 
     async with connected_all(["product", "inventory"], prefix=prefix) as services:
         product, inventory = services["product"].database, services["inventory"].database
         done, began = Imported(), time.monotonic()
-        with _bar(console, "Importing products", len(chosen)) as bar:
+        with _bar(console, "Importing products", len(chosen), again="goes on from there") as bar:
             async for done in Importer(product, inventory, units).run(chosen):
                 bar.update(bar.task_ids[0], completed=done.products)
         if done.is_nothing_new:
@@ -96,7 +96,8 @@ async def _announce(prefix: str, as_json: bool) -> None:
     console = Console(stderr=as_json)
     async with connected("product", prefix=prefix) as service:
         said, began = 0, time.monotonic()
-        with _bar(console, "Announcing products", await count_products(service.database)) as bar:
+        total = await count_products(service.database)
+        with _bar(console, "Announcing products", total, again="says all of them") as bar:
             async for said in announce(service.database):
                 bar.update(bar.task_ids[0], completed=said)
         _say(console, f"{said:,} products were said again, each under a new version.")
@@ -110,7 +111,7 @@ def _say(console: Console, line: str) -> None:
 
 
 @contextlib.contextmanager
-def _bar(console: Console, doing: str, total: int) -> Iterator[Progress]:
+def _bar(console: Console, doing: str, total: int, *, again: str) -> Iterator[Progress]:
     """A bar while it lasts; where it is broken off, a line that says how far it came."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -124,7 +125,7 @@ def _bar(console: Console, doing: str, total: int) -> Iterator[Progress]:
         _say(
             console,
             f"{doing} was broken off after {progress.tasks[task].completed:,.0f} of {total:,}. "
-            "Nothing is lost: run the same command again, and it goes on.",
+            f"What is done is done; run the same command again, and it {again}.",
         )
         raise
 

@@ -35,15 +35,18 @@ def migrate(url: str, *, schema: str, folders: Sequence[Path], role: str | None 
                 _grant(connection, schema, role)
             return applied
     except psycopg.OperationalError as error:
-        raise UnavailableError(f"The database cannot be migrated: {error}") from error
+        raise UnavailableError(f"The database cannot be migrated: {_in_one_line(error)}") from error
 
 
 def may_create_roles(url: str) -> bool:
-    """Whether the user of the URL may create roles."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute(
-            "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
-        ).fetchone()
+    """Whether the user of the URL may create roles. Raises UnavailableError where the server cannot be reached."""
+    try:
+        with psycopg.connect(url) as connection:
+            row = connection.execute(
+                "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+            ).fetchone()
+    except psycopg.OperationalError as error:
+        raise UnavailableError(f"The database cannot be reached: {_in_one_line(error)}") from error
     return bool(row and row[0])
 
 
@@ -53,6 +56,10 @@ def drop(url: str, *, schema: str, role: str | None = None) -> None:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
         if role is not None:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _apply(url: str, schema: str, folders: Sequence[Path]) -> int:
