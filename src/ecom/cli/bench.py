@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from ecom.bench.saga import Result
+    from ecom.bench.search import Part, Stage
     from ecom.local import Servers
 
 bench = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
@@ -52,6 +54,52 @@ def saga(
     print(json.dumps(report))
 
 
+@bench.command()
+def search(
+    products: Annotated[int | None, typer.Option(min=1, help="Only so many, the most bought; else all.")] = None,
+    times: Annotated[int, typer.Option(min=1, max=100, help="Then so many times as many, the same questions.")] = 1,
+    clients: Annotated[int, typer.Option(min=1, max=1000, help="Who ask, each one query at a time.")] = 8,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long they ask; then as long, autocomplete.")
+    ] = 15,
+    seed: Annotated[int, typer.Option(help="The same seed asks the same queries.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
+) -> None:
+    """A catalogue imported until all of it is found, then queries and autocomplete over HTTP."""
+    from ecom.cli import logs, loop
+
+    logs.set_up()
+    stages = loop.run(_search(products, times, clients, seconds, seed))
+    reports = [_stage(stage) for stage in stages]
+    if not as_json:
+        for report in reports:
+            _print(report)
+        return
+    grown = {"times": times, "grown": reports[1]} if len(reports) > 1 else {}
+    print(json.dumps({**reports[0], "clients": clients, "cores": os.cpu_count(), **grown}))
+
+
+async def _search(products: int | None, times: int, clients: int, seconds: float, seed: int) -> list[Stage]:
+    from ecom.bench.search import Bench
+    from ecom.datasets import articles
+    from ecom.local import Home, home_path, servers
+    from ecom.running import run_here
+    from ecom.shop import Shop
+
+    environ = dict(os.environ)
+    home = home_path(environ)
+    every = await asyncio.to_thread(articles.products, home / "cache")
+    chosen = list(every if products is None else every.first(products))
+    async with servers(Home(home / "bench"), environ) as running:
+        shop = Shop.of(("product", "search"), environ, prefix=f"bench_{os.urandom(3).hex()}_")
+        try:
+            async with run_here(shop, running, address="127.0.0.1", port=0) as here:
+                postgres = running.postgres.record.pid if running.postgres else None
+                return await Bench(here, postgres, clients, seconds, seed).run(chosen, times=times)
+        finally:
+            await shop.drop(running.database_url, running.bootstrap)
+
+
 async def _saga(orders: int, lines: int, floor: Path | None, seed: int) -> tuple[Result, float | None]:
     from ecom.bench.saga import run
     from ecom.local import Home, home_path, servers
@@ -81,13 +129,13 @@ async def _floor(script: Path, running: Servers, orders: int, lines: int) -> flo
         "FLOOR_PG": running.database_url.rsplit("/", 1)[0] + "/",
         "FLOOR_KAFKA": running.bootstrap,
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), str(orders), str(lines), "update", env=environ, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate()
-    found = _FLOOR_RATE.search(output.decode())
+    # Not through asyncio: uvloop runs Python in the forked child, which crashes it now and then beside threads.
+    argv = [sys.executable, str(script), str(orders), str(lines), "update"]
+    done = await asyncio.to_thread(subprocess.run, argv, env=environ, stdout=subprocess.PIPE, check=False)
+    output = done.stdout.decode()
+    found = _FLOOR_RATE.search(output)
     if found is None:
-        raise typer.BadParameter(f"{script.name} printed no rate: {output.decode()[-200:]!r}", param_hint="--floor")
+        raise typer.BadParameter(f"{script.name} printed no rate: {output[-200:]!r}", param_hint="--floor")
     return float(found[1])
 
 
@@ -110,11 +158,55 @@ def _report(result: Result, floor_per_s: float | None) -> Mapping[str, Any]:
     }
 
 
+def _stage(stage: Stage) -> Mapping[str, Any]:
+    queries, autocomplete = stage.queries.seen, stage.autocomplete.seen
+    return {
+        "bench": "search",
+        "products": stage.products,
+        "imported": stage.imported,
+        "rate_per_s": round(stage.rate_per_s),
+        "put_s": round(stage.put_s, 1),
+        "import_s": round(stage.import_s, 1),
+        "import_cpu_ms_each": {
+            "services": _each(stage.import_spent.services, stage.imported),
+            "postgres": _each(stage.import_spent.postgres, stage.imported),
+        },
+        "p50_ms": queries.all.p50_ms,
+        "p99_ms": queries.all.p99_ms,
+        "queries_per_s": round(queries.per_s),
+        "query_cpu_ms_each": _cpu(stage.queries),
+        "kinds": {kind: {"p50_ms": took.p50_ms, "p99_ms": took.p99_ms} for kind, took in queries.kinds.items()},
+        "empty": queries.empty,
+        "autocomplete_p50_ms": autocomplete.all.p50_ms,
+        "autocomplete_p99_ms": autocomplete.all.p99_ms,
+        "autocompletes_per_s": round(autocomplete.per_s),
+        "autocomplete_cpu_ms_each": _cpu(stage.autocomplete),
+        "failed": queries.failed + autocomplete.failed,
+        "first_failure": queries.first_failure or autocomplete.first_failure,
+        "rss_mb": stage.rss_mb,
+    }
+
+
+def _cpu(part: Part) -> Mapping[str, float | None]:
+    """CPU for one request; the warm-up's requests count as none, so it is a little too much."""
+    count, spent = part.seen.all.count, part.spent
+    return {
+        "services": _each(spent.services, count),
+        "postgres": _each(spent.postgres, count),
+        "load": _each(spent.load, count),
+    }
+
+
+def _each(seconds: float, count: int) -> float | None:
+    """Milliseconds of CPU for one; None where they were not seen, as with a server that is not ours."""
+    return round(1000 * seconds / count, 3) if seconds and count else None
+
+
 def _print(report: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("what", "reached", title="ecom bench saga")
+    table = Table("what", "reached", title=f"ecom bench {report['bench']}")
     for name, value in report.items():
         table.add_row(name, "-" if value is None else str(value))
     Console().print(table)
