@@ -18,7 +18,7 @@ from dovecote.service import Service
 from ecom.contracts import CONTRACTS
 from ecom.web.built import Built
 
-SERVICES = ("order", "payment", "inventory", "notification", "product")
+SERVICES = ("order", "payment", "inventory", "notification", "product", "search")
 _PREFIX = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*_")
 
 

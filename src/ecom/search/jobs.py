@@ -1,0 +1,49 @@
+"""What search does by the clock: merge what is pending, count the vocabulary, forget old tombstones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from dovecote.schedule import Job, JobContext
+from ecom.search import store
+
+MERGE_EVERY = timedelta(seconds=2)
+COUNT_EVERY = timedelta(seconds=5)
+# A run ends after so many batches; the next one goes on.
+BATCHES_MAX = 100
+FORGET_BATCH = 1000
+
+
+def jobs(*, cleanup_every: timedelta, tombstone_ttl: timedelta) -> Sequence[Job]:
+    """The periodic jobs of the service."""
+
+    async def forget(context: JobContext) -> None:
+        await forget_tombstones(context, tombstone_ttl)
+
+    return (
+        Job("search-merge", MERGE_EVERY, merge),
+        Job("search-count", COUNT_EVERY, count),
+        Job("search-cleanup", cleanup_every, forget),
+    )
+
+
+async def merge(context: JobContext) -> None:
+    """Keep the list of pending lexemes short: every search reads it."""
+    await store.merge_pending(context.database)
+
+
+async def count(context: JobContext) -> None:
+    """Count the vocabulary anew once enough has changed."""
+    found = await store.uncounted(context.database)
+    if found is not None:
+        async with context.database.transaction("work") as tx:
+            await store.count_words(tx, *found)
+
+
+async def forget_tombstones(context: JobContext, ttl: timedelta) -> None:
+    """Forget who died so long ago that no late news of them can come."""
+    for _ in range(BATCHES_MAX):
+        async with context.database.transaction("work") as tx:
+            if await store.forget_tombstones(tx, tx.now - ttl, FORGET_BATCH) == 0:
+                return

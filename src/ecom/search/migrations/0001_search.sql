@@ -1,0 +1,112 @@
+-- Search's own tables: the index in two slots, 'a' and 'b', of which one serves while the other may be rebuilt.
+
+-- What is found. A slot is a partition, so that every statement is one text for both.
+--   hit          the answer's JSON for this product, made once when it is indexed: a search decodes nothing
+--   folded       the name's words without case and accents, for the exact match, sorting by name and completion
+--   stems        the same without plurals, a blank before and after each, for phrases
+--   place        the order within a tier: a hash of the id, so that every stretch of it is a fair sample of the whole
+--   words        lexemes that begin with their field: N word of the name, P pair of neighbours in the name,
+--                X word found elsewhere only, C and B the whole category and brand
+--   occurred_at  when the product became what it is here, by its producer's clock: the answer's updatedAt
+--   deleted      a tombstone: only id, version and occurred_at mean anything
+CREATE TABLE document (
+    slot        text        NOT NULL COLLATE "C",
+    product_id  text        NOT NULL COLLATE "C",
+    name        text        NOT NULL,
+    folded      text        NOT NULL COLLATE "C",
+    stems       text        NOT NULL COLLATE "C",
+    category    text,
+    brand       text,
+    price       numeric     NOT NULL,
+    active      boolean     NOT NULL,
+    hit         text        NOT NULL,
+    words       tsvector    NOT NULL,
+    place       bigint      NOT NULL,
+    deleted     boolean     NOT NULL,
+    version     bigint,
+    occurred_at timestamptz NOT NULL,
+    CONSTRAINT document_pkey PRIMARY KEY (slot, product_id),
+    CONSTRAINT document_tombstone_says_nothing CHECK (NOT deleted OR (hit = '' AND words = ''))
+) PARTITION BY LIST (slot);
+CREATE TABLE document_a PARTITION OF document FOR VALUES IN ('a');
+CREATE TABLE document_b PARTITION OF document FOR VALUES IN ('b');
+
+-- An import writes thousands of documents a second: their lexemes wait in the pending list, which is merged in bulk
+-- at 512 kB or by the service's own job, whichever comes first. A search reads the list too, so it must stay short.
+CREATE INDEX document_a_words ON document_a USING gin (words) WITH (fastupdate = on, gin_pending_list_limit = 512);
+CREATE INDEX document_b_words ON document_b USING gin (words) WITH (fastupdate = on, gin_pending_list_limit = 512);
+CREATE INDEX document_place ON document (place, product_id) WHERE NOT deleted;
+CREATE INDEX document_folded ON document (folded, place, product_id) WHERE NOT deleted;
+CREATE INDEX document_price ON document (price, place, product_id) WHERE NOT deleted AND active;
+CREATE INDEX document_occurred ON document (occurred_at, place, product_id) WHERE NOT deleted;
+CREATE INDEX document_tombstone ON document (occurred_at) WHERE deleted;
+
+-- The vocabulary: every word that a document holds or has held, as written, and what it is indexed under. The counts
+-- are refreshed by a job; they choose between plans and between corrections, and decide nothing else.
+CREATE TABLE word (
+    slot     text   NOT NULL COLLATE "C",
+    word     text   NOT NULL COLLATE "C",
+    stem     text   NOT NULL COLLATE "C",
+    in_name  bigint NOT NULL,
+    anywhere bigint NOT NULL,
+    CONSTRAINT word_pkey PRIMARY KEY (slot, word)
+) PARTITION BY LIST (slot);
+CREATE TABLE word_a PARTITION OF word FOR VALUES IN ('a');
+CREATE TABLE word_b PARTITION OF word FOR VALUES IN ('b');
+CREATE INDEX word_stem ON word (stem);
+
+-- Which slot serves, and the rebuild that is under way or was the last. Writers hold the row FOR SHARE, so that a swap
+-- waits for them and they for it.
+CREATE TABLE index_state (
+    id           boolean     NOT NULL DEFAULT true,
+    live         text        NOT NULL COLLATE "C",
+    building     text,
+    run_id       uuid,
+    started_at   timestamptz,
+    beat_at      timestamptz,
+    completed_at timestamptz,
+    pages        bigint      NOT NULL DEFAULT 0,
+    fetched      bigint      NOT NULL DEFAULT 0,
+    indexed      bigint      NOT NULL DEFAULT 0,
+    purged       bigint      NOT NULL DEFAULT 0,
+    error        text,
+    documents    bigint      NOT NULL DEFAULT 0, -- when the words were last counted, after so many writes
+    counted_writes bigint,
+    CONSTRAINT index_state_pkey PRIMARY KEY (id),
+    CONSTRAINT index_state_is_one_row CHECK (id),
+    CONSTRAINT index_state_slots_are_known CHECK (live IN ('a', 'b') AND (building IS NULL OR building IN ('a', 'b'))),
+    CONSTRAINT index_state_builds_beside_the_live_one CHECK (building IS NULL OR building <> live),
+    CONSTRAINT index_state_names_its_run CHECK (building IS NULL OR run_id IS NOT NULL)
+);
+INSERT INTO index_state (live) VALUES ('a');
+
+-- What the service's role may not do itself: empty a slot at once, merge a pending list.
+CREATE FUNCTION empty_slot(emptied text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF emptied = 'a' THEN
+        TRUNCATE document_a, word_a;
+    ELSIF emptied = 'b' THEN
+        TRUNCATE document_b, word_b;
+    END IF;
+END $$;
+CREATE FUNCTION merge_pending() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT gin_clean_pending_list('document_a_words'::regclass) + gin_clean_pending_list('document_b_words'::regclass);
+END;
+
+-- pg_trgm may have been installed wherever, and a schema of ours that is dropped must not take it along: these
+-- functions bind to it by identity. They are inlined, so that the trigram index serves them.
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+DO $$
+DECLARE home text;
+BEGIN
+    SELECT n.nspname INTO STRICT home
+      FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+     WHERE e.extname = 'pg_trgm';
+    EXECUTE format('CREATE INDEX word_a_trigrams ON word_a USING gin (word %I.gin_trgm_ops)', home);
+    EXECUTE format('CREATE INDEX word_b_trigrams ON word_b USING gin (word %I.gin_trgm_ops)', home);
+    EXECUTE format('CREATE FUNCTION is_alike(word text, typed text) RETURNS boolean LANGUAGE sql STABLE
+                    BEGIN ATOMIC SELECT word OPERATOR(%I.%%) typed; END', home);
+    EXECUTE format('CREATE FUNCTION likeness(word text, typed text) RETURNS real LANGUAGE sql IMMUTABLE
+                    BEGIN ATOMIC SELECT %I.similarity(word, typed); END', home);
+END $$;

@@ -1,0 +1,170 @@
+"""All SQL that changes the index.
+
+Lock order, the same in handlers, HTTP and rebuild: index_state (FOR SHARE by who writes documents, FOR UPDATE by who
+moves the slots) → documents by id → words by word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from dovecote.database import Database, Transaction
+from dovecote.sql import Sql
+from ecom.search.domain import Change, document, place
+from ecom.search.words import stem
+
+HOLD_STATE = Sql("SELECT live, building FROM index_state FOR SHARE")
+# Sorted, so that overlapping batches wait for each other and never in a circle. The guard is `Change.overrules`.
+PUT_DOCUMENTS = Sql("""
+    INSERT INTO document AS d
+           (slot, product_id, name, folded, stems, category, brand, price, active, hit, words, place, deleted, version,
+            occurred_at)
+    SELECT $1, new.product_id, new.name, new.folded, new.stems, new.category, new.brand, new.price, new.active,
+           new.hit, new.words::tsvector, new.place, new.hit = '', new.version, new.occurred_at
+      FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[], $9::boolean[],
+                  $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::timestamptz[])
+        AS new(product_id, name, folded, stems, category, brand, price, active, hit, words, place, version, occurred_at)
+     ORDER BY new.product_id
+    ON CONFLICT (slot, product_id) DO UPDATE
+       SET name = excluded.name, folded = excluded.folded, stems = excluded.stems, category = excluded.category,
+           brand = excluded.brand, price = excluded.price, active = excluded.active, hit = excluded.hit,
+           words = excluded.words, deleted = excluded.deleted, version = excluded.version,
+           occurred_at = excluded.occurred_at
+     WHERE CASE WHEN excluded.version IS NOT NULL AND d.version IS NOT NULL THEN excluded.version > d.version
+                ELSE excluded.occurred_at >= d.occurred_at END
+""")
+PUT_WORDS = Sql("""
+    INSERT INTO word (slot, word, stem, in_name, anywhere)
+    SELECT $1, new.word, new.stem, 0, 0
+      FROM unnest($2::text[], $3::text[]) AS new(word, stem)
+     ORDER BY new.word
+    ON CONFLICT (slot, word) DO NOTHING
+""")
+FORGET_TOMBSTONES = Sql("""
+    DELETE FROM document
+     WHERE (slot, product_id) IN (SELECT slot, product_id FROM document
+                                   WHERE deleted AND occurred_at < $1
+                                   ORDER BY slot, product_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+""")
+MERGE_PENDING = Sql("SELECT merge_pending()")
+COUNT_WORDS = Sql("""
+    WITH lexeme AS (
+        SELECT substr(word, 2) AS stem,
+               coalesce(sum(ndoc) FILTER (WHERE starts_with(word, 'N')), 0) AS in_name,
+               sum(ndoc) AS anywhere
+          FROM ts_stat(format('SELECT words FROM document WHERE slot = %L AND NOT deleted', $1::text))
+         WHERE starts_with(word, 'N') OR starts_with(word, 'X')
+         GROUP BY 1
+    ), counted AS (
+        SELECT w.word, coalesce(l.in_name, 0) AS in_name, coalesce(l.anywhere, 0) AS anywhere
+          FROM word AS w LEFT JOIN lexeme AS l USING (stem)
+         WHERE w.slot = $1
+         ORDER BY w.word
+           FOR UPDATE OF w
+    )
+    UPDATE word AS w
+       SET in_name = counted.in_name, anywhere = counted.anywhere
+      FROM counted
+     WHERE w.slot = $1 AND w.word = counted.word
+       AND (w.in_name, w.anywhere) IS DISTINCT FROM (counted.in_name, counted.anywhere)
+""")
+# The statistics count every row that any process wrote since the table was made; a crash of the server resets them.
+WRITES = Sql("""
+    SELECT s.live, s.documents, s.counted_writes,
+           (SELECT t.n_tup_ins + t.n_tup_upd + t.n_tup_del
+              FROM pg_stat_user_tables AS t WHERE t.relid = ('document_' || s.live)::regclass) AS writes
+      FROM index_state AS s
+""")
+NOTE_COUNT = Sql("""
+    UPDATE index_state
+       SET documents = (SELECT count(*) FROM document WHERE slot = $1 AND NOT deleted), counted_writes = $2
+""")
+
+CHANGED_SHARE = 0.02
+"""Of the documents: with fewer changes than that, old counts choose plans as well as new ones."""
+TOMBSTONE: tuple[Any, ...] = ("", "", "", None, None, 0, False, "", "")
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Which slot serves, and which is being built beside it."""
+
+    live: str
+    building: str | None
+
+    @property
+    def slots(self) -> list[str]:
+        """Where a change must reach."""
+        return [self.live] if self.building is None else [self.live, self.building]
+
+
+async def hold_state(tx: Transaction) -> State:
+    """The slots, which stay as they are until this transaction ends."""
+    row = await tx.fetchrow(HOLD_STATE)
+    if row is None:
+        raise LookupError("index_state has lost its one row")
+    return State(row["live"], row["building"])
+
+
+async def put(tx: Transaction, slots: Sequence[str], changes: Sequence[Change]) -> list[int]:
+    """Write changes, each product's last, into slots, each where it is news; says how many were, slot by slot."""
+    if not changes:
+        return [0 for _ in slots]
+    rows, words = [], set[str]()
+    for change in changes:
+        product = change.product
+        row = TOMBSTONE
+        if product is not None:
+            made = document(product)
+            words |= made.words
+            row = (
+                product.name,
+                made.folded,
+                made.stems,
+                product.category,
+                product.brand,
+                product.price,
+                product.active,
+                _encode(product).decode(),
+                made.lexemes,
+            )
+        rows.append((change.product_id, *row, place(change.product_id), change.version, change.occurred_at))
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    vocabulary = list(words)
+    vocabulary_stems = [stem(word) for word in vocabulary]
+    changed = []
+    for slot in slots:
+        changed.append(await tx.execute(PUT_DOCUMENTS, slot, *columns))
+        await tx.execute(PUT_WORDS, slot, vocabulary, vocabulary_stems)
+    return changed
+
+
+async def forget_tombstones(tx: Transaction, before: datetime, limit: int) -> int:
+    """Delete what has been dead for so long that no late news of it can come."""
+    return await tx.execute(FORGET_TOMBSTONES, before, limit)
+
+
+async def count_words(tx: Transaction, slot: str, writes: int | None = None) -> None:
+    """Refresh how many documents each word has, and how many there are at all, as of so many writes."""
+    await tx.execute(COUNT_WORDS, slot)
+    await tx.execute(NOTE_COUNT, slot, writes)
+
+
+async def uncounted(database: Database) -> tuple[str, int] | None:
+    """The slot that serves and its writes, where enough of it has changed for its words to be counted anew."""
+    row = await database.fetchrow(WRITES)
+    if row is None or row["writes"] is None:
+        return None
+    since = abs(row["writes"] - row["counted_writes"]) if row["counted_writes"] is not None else row["writes"]
+    return (row["live"], row["writes"]) if since > row["documents"] * CHANGED_SHARE else None
+
+
+async def merge_pending(database: Database) -> None:
+    """Merge what recent changes have left beside the index, so that searches need not read it."""
+    await database.fetchval(MERGE_PENDING)
