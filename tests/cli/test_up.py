@@ -13,7 +13,11 @@ import pytest
 
 from ecom.local.child import answers
 from ecom.local.process import free_port, is_alive, until
+from ecom.shop import SERVICES
 from tests.cli.conftest import Command, line_with
+
+# A group that has just started takes a while to hear its first product.
+PATIENT = {"APP_ORDER_PRICEPATIENCE": "PT30S"}
 
 
 async def call(url: str, body: Any = None) -> tuple[int, Any]:
@@ -24,10 +28,14 @@ async def call(url: str, body: Any = None) -> tuple[int, Any]:
             return answer.status, await answer.json()
 
 
-async def place_order(order_url: str, inventory_url: str) -> str:
-    """Put a unit on stock, order it, and return the order's id."""
-    assert (await call(f"{inventory_url}/api/inventory/stock", {"sku": "sku-1", "availableQuantity": 9}))[0] == 201
-    item = {"productId": "sku-1", "sku": "sku-1", "quantity": 1, "unitPrice": "2.50"}
+async def place_order(order_url: str, inventory_url: str, product_url: str) -> str:
+    """Make a product, put a unit on stock, order it, and return the order's id."""
+    milk = {"name": "Milk", "category": "DAIRY", "brand": "Ours", "price": 2.5}
+    status, product = await call(f"{product_url}/api/products", milk)
+    assert status == 201, product
+    sku = product["id"]
+    assert (await call(f"{inventory_url}/api/inventory/stock", {"sku": sku, "availableQuantity": 9}))[0] == 201
+    item = {"productId": sku, "sku": sku, "quantity": 1, "unitPrice": "2.50"}
     status, order = await call(f"{order_url}/api/orders", {"userId": 1, "currency": "USD", "items": [item]})
     assert status == 201, order
     return str(order["id"])
@@ -46,11 +54,11 @@ async def test_up_serves_an_order_and_a_signal_closes_the_shop(
     ecom: Command, port: int, number: signal.Signals
 ) -> None:
     """One command opens all services behind one port; an order is confirmed; a signal ends all within 10 s, exit 0."""
-    process = await ecom.start("up", "--port", str(port), "--prefix", ecom.prefix)
+    process = await ecom.start("up", "--port", str(port), "--prefix", ecom.prefix, **PATIENT)
     await line_with(process, "The shop is open")
     url = f"http://127.0.0.1:{port}"
     assert (await call(f"{url}/readyz"))[0] == 200
-    order = await place_order(url, url)
+    order = await place_order(url, url, url)
     assert await final_state(url, order) == "CONFIRMED"
     provider = ecom.home.record("provider")
     assert provider is not None
@@ -90,11 +98,12 @@ async def test_a_wrong_setting_is_one_line(ecom: Command) -> None:
 
 async def test_each_service_in_a_process_of_its_own_and_back_after_a_kill(ecom: Command) -> None:
     """`up --separate` confirms an order across processes; a killed service is started again and goes on."""
-    ports = {f"{name}__SERVER_PORT": str(free_port()) for name in ("ORDER", "PAYMENT", "INVENTORY", "NOTIFICATION")}
-    process = await ecom.start("up", "--separate", "--prefix", ecom.prefix, **ports)
+    ports = {f"{name.upper()}__SERVER_PORT": str(free_port()) for name in SERVICES}
+    process = await ecom.start("up", "--separate", "--prefix", ecom.prefix, **PATIENT, **ports)
     await line_with(process, "The shop is open", limit_s=90)
-    order_url, inventory_url = (f"http://127.0.0.1:{ports[f'{name}__SERVER_PORT']}" for name in ("ORDER", "INVENTORY"))
-    assert await final_state(order_url, await place_order(order_url, inventory_url)) == "CONFIRMED"
+    urls = [f"http://127.0.0.1:{ports[f'{name}__SERVER_PORT']}" for name in ("ORDER", "INVENTORY", "PRODUCT")]
+    order_url = urls[0]
+    assert await final_state(order_url, await place_order(*urls)) == "CONFIRMED"
     killed = ecom.home.record("inventory")
     assert killed is not None
     os.kill(killed.pid, signal.SIGKILL)
@@ -102,7 +111,7 @@ async def test_each_service_in_a_process_of_its_own_and_back_after_a_kill(ecom: 
     reborn = ecom.home.record("inventory")
     assert reborn is not None
     assert await until(lambda: answers(reborn.port), limit_s=30)
-    assert await final_state(order_url, await place_order(order_url, inventory_url)) == "CONFIRMED"
+    assert await final_state(order_url, await place_order(*urls)) == "CONFIRMED"
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 15) == 0
     assert not any(is_alive(record) for record in ecom.home.records().values())

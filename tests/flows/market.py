@@ -33,6 +33,8 @@ SECONDS_MAX = 30.0
 # Of cards that answer late: longer than payment waits for an answer, so that it must ask again.
 LATE_SECONDS = "2"
 PATIENCE = {"APP_PAYMENT_PROVIDER_TIMEOUT": "PT1S"}
+# Most stories are about what becomes of an order, and sell what no catalogue lists.
+PRICING = "APP_ORDER_PRICING"
 PRICE = "2.50"
 ENDED = frozenset({"FAILED", "TIMED_OUT", "CANCELLED"})
 
@@ -98,6 +100,12 @@ class Market:
     async def shelve(self, sku: str, quantity: int) -> None:
         """Put stock on the shelf."""
         await self.ask("inventory", "POST", "/api/inventory/stock", json={"sku": sku, "availableQuantity": quantity})
+
+    async def offer(self, price: str = PRICE) -> str:
+        """Put a product into the catalogue; its id, which is its SKU."""
+        body = {"name": "Milk", "category": "DAIRY", "brand": "Ours", "price": price, "currency": "EUR"}
+        product_id: str = (await self.ask("product", "POST", "/api/products", json=body))["id"]
+        return product_id
 
     async def stock(self, sku: str) -> tuple[int, int]:
         """(available, reserved) of a SKU."""
@@ -239,7 +247,8 @@ async def open_market(
     """
     prefix = f"t{secrets.token_hex(4)}_"
     async with open_provider(servers, prefix + PROVIDER) as provider:
-        environ = {**os.environ, **servers.environ, **PATIENCE, PROVIDER_URL: provider.url, **(settings or {})}
+        own = {**PATIENCE, PRICING: "client", PROVIDER_URL: provider.url, **(settings or {})}
+        environ = {**os.environ, **servers.environ, **own}
         shop = Shop.all(environ, prefix=prefix)
         runner = (
             run_apart(shop, servers, environ=environ, ports={})
@@ -284,7 +293,8 @@ async def _connected(shop: Shop, servers: Servers, here: Running) -> AsyncIterat
 
 async def _warm_up(market: Market) -> None:
     """One sale: from here on every group has its partitions, and no story is about joining a group."""
-    sku, user_id = new_sku(), new_user()
+    user_id = new_user()
+    sku = new_sku() if market.environ[PRICING] == "client" else await market.offer()
     await market.shelve(sku, 1)
     await market.until(await market.place(sku, 1, user_id=user_id), "CONFIRMED")
 
