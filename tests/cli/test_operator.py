@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecom.shop import SERVICES
 from tests.cli.conftest import Command
 
 
@@ -9,12 +10,12 @@ async def test_check_says_what_is_missing_and_then_that_all_is_well(ecom: Comman
     """On an empty database check is red and names the command that mends; after both commands it is green."""
     code, out, _ = await ecom.run("check", "--prefix", ecom.prefix)
     assert code == 1
-    assert out.count("run ecom migrate") == 4
-    assert out.count("run ecom topics") == 4
+    assert out.count("run ecom migrate") == len(SERVICES)
+    assert out.count("run ecom topics") == len(SERVICES)
     code, out, err = await ecom.run("migrate", "--prefix", ecom.prefix)
     assert (code, err) == (0, "")
-    assert out.count("migrations applied") == 4
-    assert (await ecom.run("migrate", "--prefix", ecom.prefix))[1].count("up to date") == 4
+    assert out.count("migrations applied") == len(SERVICES)
+    assert (await ecom.run("migrate", "--prefix", ecom.prefix))[1].count("up to date") == len(SERVICES)
     code, out, _ = await ecom.run("topics", "--prefix", ecom.prefix)
     assert code == 0
     assert f"{ecom.prefix}order.created.v1  6 partitions  created" in out
@@ -48,7 +49,7 @@ async def test_an_empty_outbox_and_no_dead_letters(ecom: Command) -> None:
 async def test_an_unknown_service_is_named_with_those_that_exist(ecom: Command) -> None:
     """A typing mistake gets the list of services."""
     code, _, err = await ecom.run("outbox", "list", "ordr")
-    assert (code, err) == (1, "ecom: There is no service 'ordr'; there are order, payment, inventory, notification.\n")
+    assert (code, err) == (1, f"ecom: There is no service 'ordr'; there are {', '.join(SERVICES)}.\n")
 
 
 async def test_contracts_check_counts_the_events(ecom: Command) -> None:

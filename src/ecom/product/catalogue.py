@@ -97,10 +97,12 @@ async def _insert(tx: Transaction, edits: Iterable[Edit]) -> dict[str, Stored]:
     """Write those whose id was never used, and say so."""
     wanted = {edit.product.id: (made(edit.product, tx.now), edit.because) for edit in edits}
     fresh = await store.insert(tx, [each for each, _ in wanted.values()])
-    for product_id in fresh:
-        each, because = wanted[product_id]
-        tx.publish(upserted(each), of=each.aggregate, because=because)
-    return {product_id: wanted[product_id][0] for product_id in wanted if product_id in fresh}
+    stored: dict[str, Stored] = {}
+    for product_id, (each, because) in wanted.items():
+        if product_id in fresh:
+            stored[product_id] = each
+            tx.publish(upserted(each), of=each.aggregate, because=because)
+    return stored
 
 
 async def _apply(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from dovecote import ids
 from dovecote.database import Database
@@ -119,15 +119,15 @@ def routes(database: Database) -> list[HTTPRouteHandler]:
 
     @get("/api/products", summary="Products, by page or one after the other")
     async def show_list(
-        category: str | None = None,
-        brand: str | None = None,
-        q: str | None = None,
+        category: FromQuery[str | None] = None,
+        brand: FromQuery[str | None] = None,
+        q: FromQuery[str | None] = None,
         page: Annotated[int, QueryParameter(ge=0, le=SKIPPED_MAX)] = 0,
         size: Annotated[int, QueryParameter(ge=1, le=SIZE_MAX)] = SIZE_DEFAULT,
         # Litestar names a wrong parameter by its Python name, so this one is the client's.
-        sortBy: str | None = None,  # noqa: N803
-        direction: str | None = None,
-        after: str | None = None,
+        sortBy: FromQuery[str | None] = None,  # noqa: N803
+        direction: FromQuery[str | None] = None,
+        after: FromQuery[str | None] = None,
     ) -> PageAnswer | FollowingAnswer:
         """By name unless said otherwise; with ``after`` (empty to begin) by id, each part as fast as the first."""
         wanted = Filter(_text("category", category), _text("brand", brand), _text("q", q))

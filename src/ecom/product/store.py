@@ -12,6 +12,7 @@ from typing import Any
 
 from dovecote.database import Database, Record, Transaction
 from dovecote.sql import Sql
+from ecom.contracts.money import plain
 from ecom.product.domain import Product, Stored, Tombstone, folded
 
 INSERT_PRODUCTS = Sql("""
@@ -115,7 +116,7 @@ def stored(row: Record) -> Stored:
         row["name"],
         row["category"],
         row["brand"],
-        row["price"],
+        plain(row["price"]),  # the driver reads 20000 as 2E+4
         row["description"],
         row["currency"],
         tuple(row["colors"]),
