@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom.datasets import completejourney
+from ecom.datasets import articles
 from ecom.local import Home
 from ecom.local.place import temporary_home
 from tests.faults.processes import kill_all
@@ -15,9 +15,9 @@ from tests.faults.processes import kill_all
 
 @pytest.fixture(scope="session")
 def baskets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The year of baskets, read once for all homes."""
+    """The year of baskets and its products, read once for all homes."""
     folder = tmp_path_factory.mktemp("baskets")
-    completejourney.load(folder)
+    articles.products(folder)
     return folder
 
 

@@ -9,13 +9,14 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from dovecote import Cause, Service
-from dovecote.ids import new_trace_id
-from ecom.datasets import completejourney
+from dovecote import Service
+from ecom.catalogue.importing import Importer
+from ecom.datasets import articles, completejourney
+from ecom.datasets.articles import Articles
 from ecom.demo import settling
 from ecom.demo.customers import Customers
-from ecom.demo.mix import Mix, mix
-from ecom.inventory import store
+from ecom.demo.mix import PLENTY, Mix, mix
+from ecom.demo.supply import put_stock
 from ecom.local import Home
 from ecom.local.kafka import bootstrap
 from ecom.local.postgres import url
@@ -33,13 +34,17 @@ class Market:
 
     services: Mapping[str, Service]
     plan: Mix
+    products: Articles
     bootstrap: str
     customers: Customers
 
-    async def fill_shelves(self) -> None:
-        """Put everything on stock that the orders need, or nearly."""
-        async with self.services["inventory"].database.transaction() as tx:
-            await store.put_stock(tx, sorted(self.plan.stock.items()), because=Cause(new_trace_id()))
+    async def fill(self) -> None:
+        """Put everything into the catalogue and on stock that the orders need, or nearly; order and search know it."""
+        product, inventory = self.services["product"], self.services["inventory"]
+        assert [done async for done in Importer(product.database, inventory.database, PLENTY).run(self.products)]
+        readers = [self.services["order"], self.services["search"]]
+        assert await settling.until_heard(product, readers, bootstrap=self.bootstrap)
+        await put_stock(inventory, self.plan.stock)
 
     async def trade(self) -> None:
         """Place every order, see every one to its end, and wait until nothing is on its way."""
@@ -63,10 +68,12 @@ async def market(home: Home, shop_url: str, *, orders: int) -> AsyncIterator[Mar
     assert postgres is not None
     assert kafka is not None
     services = await asyncio.to_thread(Shop.all(os.environ).services, url(postgres), bootstrap(kafka))
-    baskets = completejourney.load(home.path / "cache").baskets(orders, seed=1)
+    cache = home.path / "cache"
+    plan = mix(completejourney.load(cache).baskets(orders, seed=1), seed=1)
+    products = articles.products(cache).only(plan.stock)
     customers = Customers(shop_url, secrets.token_hex(4), CONCURRENCY, PATIENCE_SECONDS)
     async with contextlib.AsyncExitStack() as stack:
         for service in services.values():
             await service.connect()
             stack.push_async_callback(service.stop)
-        yield Market(services, mix(baskets, seed=1), bootstrap(kafka), customers)
+        yield Market(services, plan, products, bootstrap(kafka), customers)

@@ -68,7 +68,7 @@ async def test_services_apart_are_killed_one_by_one_and_all_at_once(own: Home) -
     ports = {name: free_port() for name in books.SERVICES}
     up = await open_shop(own, ports)
     async with market(own, f"http://127.0.0.1:{ports['order']}", orders=ORDERS) as shop:
-        await shop.fill_shelves()
+        await shop.fill()
         trade = asyncio.create_task(shop.trade())
         await up.midway(final=ORDERS // 10)
 
