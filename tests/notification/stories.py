@@ -18,7 +18,7 @@ from ecom.notification.letters import Letters
 
 NOTIFICATIONS = Sql("SELECT * FROM notification ORDER BY created_at, event_id")
 WAITING = Sql("SELECT * FROM waiting_news ORDER BY event_id")
-INTENTS = Sql("SELECT key, status FROM intent ORDER BY key")
+INTENTS = Sql("SELECT subject, status FROM intent ORDER BY key")
 SAID = Sql("""
     SELECT event_type, key, sequence, convert_from(value, 'UTF8') AS value FROM outbox_event_record ORDER BY id
 """)
@@ -42,10 +42,16 @@ def delivery(event: Event, *, event_id: UUID | None = None) -> Delivery[Any]:
     )
 
 
-async def hear(database: Database, letters: Letters, *events: Event | Delivery[Any], lane: str = "consumer") -> None:
-    """One batch of one type, in one transaction."""
+async def hear(
+    database: Database,
+    letters: Letters,
+    *events: Event | Delivery[Any],
+    lane: str = "consumer",
+    together: int = 1,
+) -> None:
+    """One batch of one type, in one transaction; so many mails leave with one intent."""
     batch = [each if isinstance(each, Delivery) else delivery(each) for each in events]
-    route = hears(letters).routes[batch[0].event_type]
+    route = hears(letters, together=together).routes[batch[0].event_type]
     async with database.transaction(lane) as tx:
         await route.handle(tx, batch)
 

@@ -42,8 +42,8 @@ async def test_one_mail_for_one_event(database: Database, letters: Letters) -> N
     assert {row["user_id"] for row in rows} == {7}
     assert rows[0]["source_topic"] == "topic-of-order.created.v1"
     assert "12.50 EUR" in rows[0]["body"]
-    intents = {row["key"]: row["status"] for row in await database.fetch(INTENTS)}
-    assert intents == {f"{row['event_id']}:1": "PENDING" for row in rows}
+    intents = {row["subject"]: row["status"] for row in await database.fetch(INTENTS)}
+    assert intents == {str(row["event_id"]): "PENDING" for row in rows}
 
 
 @pytest.mark.parametrize("story", list(itertools.permutations(["placed", "paid", "confirmed"])))

@@ -15,7 +15,7 @@ from dovecote.intents import LEASE, Intent
 from ecom.notification import service
 from ecom.notification.domain import OrderPlaced, Patience
 from ecom.notification.letters import Letters
-from ecom.notification.worker import Answers, Outcome, log_worker
+from ecom.notification.worker import Answers, log_worker
 from ecom.web.application import application
 from tests.notification.stories import hear, notifications, statuses
 
@@ -35,7 +35,8 @@ async def answer_all(database: Database, error: str | None, *, tries_max: int = 
     worker = log_worker(Patience(tries_max=tries_max, first_delay=LATER))
     async with database.transaction("work") as tx:
         rows = await tx.fetch(LEASE, worker.kind, tx.now, tx.now, 1000)
-        answers: Answers = [(Intent(**row), Outcome(error)) for row in rows]
+        intents = [Intent(**row) for row in rows]
+        answers: Answers = [(intent, {UUID(intent.subject): error}) for intent in intents]
         await worker.record(tx, answers)
 
 

@@ -40,7 +40,7 @@ async def test_a_repeat_has_no_effect_and_poison_hurts_nobody(database: Database
 
 def test_settings_choose_the_provider() -> None:
     """`log` unless told otherwise; a provider nobody knows and a port that is no number are refused at start."""
-    assert build({}).blueprint.workers[0].batch_max == 500
+    assert build({}).blueprint.workers[0].batch_max == 10
     assert build({"APP_NOTIFICATION_PROVIDER": "smtp"}).blueprint.workers[0].batch_max == 100
     with pytest.raises(SettingsError):
         build({"APP_NOTIFICATION_PROVIDER": "pigeon"})

@@ -193,9 +193,19 @@ async def test_mail_beyond_ascii_arrives(database: Database, letters: Letters) -
 
 
 async def test_the_log_provider_sends_thousands(database: Database, letters: Letters) -> None:
-    """Two thousand mails by `log`: all SENT, all intents done."""
+    """Two thousand mails by `log`: all SENT, two hundred an intent, all intents done."""
     async with working(database, log_worker(AT_ONCE)):
         for _ in range(2):
-            await hear(database, letters, *orders(1000))
+            await hear(database, letters, *orders(1000), together=200)
         await until_statuses(database, SENT=2000)
-    assert {row["status"] for row in await database.fetch(INTENTS)} == {"DONE"}
+    assert [row["status"] for row in await database.fetch(INTENTS)] == ["DONE"] * 10
+
+
+async def test_a_post_of_many_has_an_answer_for_each(database: Database, letters: Letters) -> None:
+    """Mails that `log` was to send together go out one by one over SMTP; the refused one alone is tried again."""
+    refusing = Mailbox(refuses=lambda address: address.startswith("user1@"))
+    async with serving(refusing) as mailbox, working(database, post_to(mailbox)):
+        await hear(database, letters, *orders(3), together=3)
+        await until_statuses(database, SENT=2, DEAD_LETTER=1)
+    assert sorted(mail["To"] for mail in mailbox.mails) == ["user0@example.local", "user2@example.local"]
+    assert len(await database.fetch(INTENTS)) == 3

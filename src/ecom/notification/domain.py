@@ -123,7 +123,7 @@ class Recipient:
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """A mail ready to go: the body of a ``mail`` intent. The receiver knows a repeat by its event."""
+    """A mail ready to go. The receiver knows a repeat by its event."""
 
     event_id: UUID
     to: str
@@ -134,6 +134,12 @@ class Mail(msgspec.Struct, frozen=True):
     def message_id(self) -> str:
         """The same at every try, so that a repeat after a crash can be told from a second mail."""
         return f"<{self.event_id}@notification.ecom.local>"
+
+
+class Post(msgspec.Struct, frozen=True):
+    """Mails that leave together: the body of a ``mail`` intent. All of them are sent again where one answer is lost."""
+
+    mails: tuple[Mail, ...]
 
 
 class Status(StrEnum):
@@ -160,7 +166,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One mail about one event. ``tries`` counts its intents, ``sequence`` the events said about it."""
+    """One mail about one event. ``tries`` counts the intents it was part of, ``sequence`` the events said about it."""
 
     event_id: UUID
     event_type: str
@@ -174,11 +180,6 @@ class Notification:
     sequence: int = 0
     last_error: str | None = None
     next_attempt_at: datetime | None = None
-
-    @property
-    def intent_key(self) -> str:
-        """One intent a try."""
-        return f"{self.event_id}:{self.tries}"
 
     def aggregate(self, ahead: int = 0) -> Aggregate:
         """Whose event it is, counted from the row's sequence."""

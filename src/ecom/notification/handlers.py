@@ -27,8 +27,8 @@ from ecom.notification.letters import Letters
 from ecom.notification.store import Waiting, Written
 
 
-def hears(letters: Letters) -> Handlers:
-    """The handlers of the service, with the texts they write."""
+def hears(letters: Letters, *, together: int = 1) -> Handlers:
+    """The handlers of the service, with the texts they write and how many mails leave with one intent."""
     handlers = Handlers()
 
     @handlers.on(OrderPlaced)
@@ -37,7 +37,8 @@ def hears(letters: Letters) -> Handlers:
         owners = {order.event.order_id: order.event.recipient() for order in reversed(orders)}
         waited = await store.introduce(tx, owners)
         first = [_about(order, order.event.news()) for order in orders]
-        await store.post(tx, [write(letters, each, owners[each.order_id]) for each in [*first, *waited]])
+        written = [write(letters, each, owners[each.order_id]) for each in [*first, *waited]]
+        await store.post(tx, written, together=together)
 
     async def write_on(tx: Transaction, deliveries: Sequence[Delivery[News]]) -> None:
         """Write to whoever placed the order; where that is not known yet, the news waits for order.created."""
@@ -48,7 +49,7 @@ def hears(letters: Letters) -> Handlers:
         known = [each for each in heard if each.order_id in owners]
         if len(known) < len(heard):
             await store.keep_waiting(tx, [each for each in heard if each.order_id not in owners])
-        await store.post(tx, [write(letters, each, owners[each.order_id]) for each in known])
+        await store.post(tx, [write(letters, each, owners[each.order_id]) for each in known], together=together)
 
     handlers.on(OrderConfirmed)(write_on)
     handlers.on(OrderCancelled)(write_on)

@@ -54,7 +54,7 @@ async def send_overdue(context: JobContext, letters: Letters, waiting_max: timed
             overdue = await store.take_overdue(tx, order_ids, before)
             owners = [Recipient(each.news.user_id, None) for each in overdue if each.news.user_id is not None]
             pairs = zip(overdue, owners, strict=True)
-            await store.post(tx, [write(letters, each, owner) for each, owner in pairs])
+            await store.post(tx, [write(letters, each, owner) for each, owner in pairs], together=1)
 
 
 async def forget_awaited(context: JobContext, memory: timedelta) -> None:

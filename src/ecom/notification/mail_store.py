@@ -54,13 +54,13 @@ TRY_AGAIN = Sql("""
                AND status = 'FAILED'
              ORDER BY event_id FOR UPDATE) AS due
      WHERE n.event_id = due.event_id
-    RETURNING n.event_id, n.recipient_email, n.subject, n.body, n.tries, n.trace_id
+    RETURNING n.event_id, n.recipient_email, n.subject, n.body
 """)
 REVIVE = Sql("""
     UPDATE notification
        SET status = 'PENDING', retry_count = 0, tries = tries + 1, updated_at = $2
      WHERE event_id = $1 AND status = 'DEAD_LETTER'
-    RETURNING event_id, recipient_email, subject, body, tries, trace_id
+    RETURNING event_id, recipient_email, subject, body
 """)
 DEAD_LETTER = Sql("SELECT event_id, status FROM notification_dead_letter WHERE id = $1")
 MARK_REQUEUED = Sql("""
@@ -121,8 +121,7 @@ async def keep_failures(tx: Transaction, failed: Sequence[Notification]) -> None
 async def try_again(tx: Transaction, *, due: datetime, limit: int) -> int:
     """Send failed mails whose next try is due by then once more; says how many."""
     rows = await tx.fetch(TRY_AGAIN, due, tx.now, limit)
-    for row in rows:
-        _intend(tx, row)
+    intend(tx, [_mail(row) for row in rows])
     return len(rows)
 
 
@@ -143,7 +142,7 @@ async def requeue(tx: Transaction, number: UUID) -> Requeue:
         return Requeue("REQUEUED")
     row = await tx.fetchrow(REVIVE, found["event_id"], tx.now)
     if row is not None:
-        _intend(tx, row)
+        intend(tx, [_mail(row)])
     return Requeue("DEAD_LETTER")
 
 
@@ -162,6 +161,5 @@ async def dead_letters(database: Database, limit: int) -> list[Record]:
     return await database.fetch(DEAD_LETTERS, limit)
 
 
-def _intend(tx: Transaction, row: Record) -> None:
-    mail = Mail(row["event_id"], row["recipient_email"], row["subject"], row["body"])
-    intend(tx, mail, tries=row["tries"], trace_id=row["trace_id"])
+def _mail(row: Record) -> Mail:
+    return Mail(row["event_id"], row["recipient_email"], row["subject"], row["body"])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-
-from dovecote.intents import Intent
 
 log = structlog.get_logger("ecom.notification")
 
@@ -31,9 +30,9 @@ def requeued() -> None:
     REQUEUE.inc()
 
 
-def logged(intents: Sequence[Intent]) -> None:
+def logged(event_ids: Sequence[UUID]) -> None:
     """Mails were 'sent' by the provider `log`: one line a batch, each mail below it at debug."""
     bound = log.bind()  # once a batch: the lazy logger would look itself up for each mail
-    bound.info("mails logged", mails=len(intents))
-    for intent in intents:
-        bound.debug("mail", event_id=intent.subject, trace_id=intent.trace_id)
+    bound.info("mails logged", mails=len(event_ids))
+    for event_id in event_ids:
+        bound.debug("mail", event_id=event_id)

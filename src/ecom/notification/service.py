@@ -27,6 +27,11 @@ SCHEMA = "notification_service"
 HERE = Path(__file__).parent
 
 
+# Mails with one intent. Over SMTP a crash may repeat only the mails that were under way, so each has its own; a log
+# takes many at a time.
+TOGETHER = {"log": 200, "smtp": 1}
+
+
 class NotificationSettings(Group, frozen=True, kw_only=True):
     """``app.notification``: how mail leaves, how often it is tried, which texts. All but three keys are (+)."""
 
@@ -55,7 +60,7 @@ def build(environ: Mapping[str, str]) -> Built:
         schema=SCHEMA,
         migrations=HERE / "migrations",
         settings=settings,
-        handlers=hears(letters),
+        handlers=hears(letters, together=TOGETHER[own.provider]),
         workers=(_worker(settings),),
         jobs=jobs(
             letters,

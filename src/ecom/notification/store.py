@@ -16,9 +16,8 @@ import msgspec
 
 from dovecote.database import Database, Record, Transaction
 from dovecote.errors import DovecoteError
-from dovecote.events import Cause
 from dovecote.sql import Sql
-from ecom.notification.domain import Mail, News, Notification, Recipient, Status
+from ecom.notification.domain import Mail, News, Notification, Post, Recipient, Status
 
 MAIL = "mail"
 
@@ -182,8 +181,8 @@ async def forget_awaited(tx: Transaction, before: datetime, limit: int) -> int:
     return await tx.execute(DELETE_WAITING, before, limit) + await tx.execute(DELETE_AWAITED, before, limit)
 
 
-async def post(tx: Transaction, letters: Sequence[Written]) -> None:
-    """Store notifications, each with the intent to send its mail; an event that has one already gets no second."""
+async def post(tx: Transaction, letters: Sequence[Written], *, together: int) -> None:
+    """Store notifications, with intents to send so many mails at a time; an event that has one gets no second."""
     if not letters:
         return
     rows = await tx.fetch(
@@ -200,14 +199,14 @@ async def post(tx: Transaction, letters: Sequence[Written]) -> None:
         tx.now,
     )
     made = {row["event_id"] for row in rows}
-    for each in letters:
-        if each.mail.event_id in made:
-            intend(tx, each.mail, tries=1, trace_id=each.trace_id)
+    intend(tx, [each.mail for each in letters if each.mail.event_id in made], together=together)
 
 
-def intend(tx: Transaction, mail: Mail, *, tries: int, trace_id: str) -> None:
-    """Write down that a mail is to be sent: one intent a try, so that each try is recorded once."""
-    tx.intend(MAIL, key=f"{mail.event_id}:{tries}", subject=str(mail.event_id), body=mail, because=Cause(trace_id))
+def intend(tx: Transaction, mails: Sequence[Mail], *, together: int = 1) -> None:
+    """Write down that mails are to be sent, so many with one intent: a try is one intent, and recorded once."""
+    for first in range(0, len(mails), together):
+        body = Post(tuple(mails[first : first + together]))
+        tx.intend(MAIL, key=str(tx.new_id()), subject=str(body.mails[0].event_id), body=body)
 
 
 def notification(row: Record) -> Notification:

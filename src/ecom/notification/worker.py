@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,34 +14,41 @@ from dovecote.events import Cause
 from dovecote.intents import Intent, Worker
 from ecom.contracts.notification import NOTIFICATION_DEAD_LETTER, NotificationAlert, NotificationDlq
 from ecom.notification import mail_store, metrics
-from ecom.notification.domain import Mail, Notification, Patience, Status, fail
+from ecom.notification.domain import Notification, Patience, Post, Status, fail
 from ecom.notification.smtp import Postman
 from ecom.notification.store import MAIL
 
-# A mail that has not begun within this time of its lease is left to the next lease.
+# A post that has not begun within this time of its lease is left to the next lease.
 START_SECONDS_MAX = 60.0
-_mails = msgspec.json.Decoder(Mail)
+_posts = msgspec.json.Decoder(Post)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a try ended: taken, or why not."""
-
-    error: str | None = None
+class _Named(msgspec.Struct):
+    event_id: UUID
 
 
-TAKEN = Outcome()
+class _Names(msgspec.Struct):
+    """What a log line needs of a post."""
+
+    mails: tuple[_Named, ...]
+
+
+_names = msgspec.json.Decoder(_Names)
+
+# How the tries of a post ended, by event: None for a mail that was taken, else why not.
+Outcome = Mapping[UUID, str | None]
 
 
 def log_worker(patience: Patience) -> Worker[Outcome]:
     """``app.notification.provider: log``: a mail is sent by saying so."""
 
     async def call(intents: Sequence[Intent]) -> AsyncIterator[tuple[Intent, Outcome]]:
-        metrics.logged(intents)
         for intent in intents:
-            yield intent, TAKEN
+            event_ids = [mail.event_id for mail in _names.decode(intent.body).mails]
+            metrics.logged(event_ids)
+            yield intent, dict.fromkeys(event_ids)
 
-    return Worker(MAIL, call, _record(patience), batch_max=500, in_flight_max=2000)
+    return Worker(MAIL, call, _record(patience), batch_max=10, in_flight_max=20)
 
 
 def smtp_worker(postman: Postman, patience: Patience) -> Worker[Outcome]:
@@ -52,8 +58,8 @@ def smtp_worker(postman: Postman, patience: Patience) -> Worker[Outcome]:
         async with postman.free:
             if asyncio.get_running_loop().time() > until:
                 return None
-            error = await postman.carry(_mails.decode(intent.body), written_at=intent.created_at)
-        return intent, Outcome(error)
+            mails = _posts.decode(intent.body).mails
+            return intent, {each.event_id: await postman.carry(each, written_at=intent.created_at) for each in mails}
 
     async def call(intents: Sequence[Intent]) -> AsyncIterator[tuple[Intent, Outcome]]:
         until = asyncio.get_running_loop().time() + START_SECONDS_MAX
@@ -76,8 +82,9 @@ Answers = Sequence[tuple[Intent, Outcome]]
 def _record(patience: Patience) -> Callable[[Transaction, Answers], Awaitable[None]]:
     async def record(tx: Transaction, answers: Answers) -> None:
         """SENT by one statement; a failed try waits for the next one, or the mail is given up and that is said."""
-        sent = [UUID(intent.subject) for intent, outcome in answers if outcome.error is None]
-        errors = {UUID(intent.subject): outcome.error for intent, outcome in answers if outcome.error is not None}
+        ended = [pair for _, outcome in answers for pair in outcome.items()]
+        sent = [event_id for event_id, error in ended if error is None]
+        errors = {event_id: error for event_id, error in ended if error is not None}
         if sent:
             await mail_store.mark_sent(tx, sent)
         dead = await _keep_failures(tx, errors, patience) if errors else 0

@@ -44,7 +44,7 @@ LOCK_LEASED = Sql("""
     SELECT i.key
       FROM intent AS i
       JOIN unnest($2::text[], $3::int[]) AS mine(key, attempts) USING (key)
-     WHERE i.kind = $1 AND i.status = 'PENDING' AND i.attempts = mine.attempts
+     WHERE i.kind = $1 AND i.done_at IS NULL AND i.attempts = mine.attempts
      ORDER BY i.key
        FOR UPDATE OF i
 """)
@@ -58,17 +58,19 @@ INSERT_INTENTS = Sql("""
     ON CONFLICT (kind, key) DO NOTHING
     RETURNING kind, key
 """)
+# Open by done_at, not by status: a status that is PENDING lets the planner walk intent_due, with all its dead
+# entries, once for each intent.
 SETTLE_INTENTS = Sql("""
     UPDATE intent AS i
        SET status = 'DONE', done_at = $3, leased_until = NULL
       FROM unnest($1::text[], $2::text[]) AS done(kind, key)
-     WHERE i.kind = done.kind AND i.key = done.key AND i.status = 'PENDING'
+     WHERE i.kind = done.kind AND i.key = done.key AND i.done_at IS NULL
 """)
 POSTPONE_INTENTS = Sql("""
     UPDATE intent AS i
        SET due_at = later.due_at, leased_until = NULL
       FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS later(kind, key, due_at)
-     WHERE i.kind = later.kind AND i.key = later.key AND i.status = 'PENDING'
+     WHERE i.kind = later.kind AND i.key = later.key AND i.done_at IS NULL
 """)
 NEXT_DUE = Sql("""
     SELECT min(greatest(due_at, coalesce(leased_until, due_at))) FROM intent WHERE kind = $1 AND status = 'PENDING'
@@ -116,6 +118,7 @@ class WorkerLoop(Generic[A]):
         self._answers: asyncio.Queue[tuple[Intent, A]] = asyncio.Queue()
         self._in_flight: dict[str, Intent] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._left = False  # the last lease may have left something, for want of room
 
     async def run(self) -> None:
         """Work until cancelled; errors of the environment are waited out."""
@@ -162,9 +165,11 @@ class WorkerLoop(Generic[A]):
     async def _lease(self) -> list[Intent]:
         room = min(self._worker.batch_max, self._worker.in_flight_max - len(self._in_flight))
         if room <= 0:
+            self._left = True
             return []
         async with self._database.transaction("work") as tx:
             rows = await tx.fetch(LEASE, self._worker.kind, tx.now, tx.now + self._worker.lease, room)
+        self._left = len(rows) == room
         intents = [Intent(**row) for row in rows]
         # A call of ours that outlived its lease is still under way: making it twice at once helps nobody. It has
         # a new lease now, under which its answer counts.
@@ -194,7 +199,7 @@ class WorkerLoop(Generic[A]):
                 await asyncio.sleep(jitter(RECORD_AGAIN).total_seconds())
             for intent, _ in batch:
                 self._in_flight.pop(intent.key, None)
-            if len(self._in_flight) < self._worker.in_flight_max:
+            if self._left and len(self._in_flight) < self._worker.in_flight_max:
                 self._database.wakeups.ring(self._worker.kind)
 
     async def _recorded(self, batch: Sequence[tuple[Intent, A]]) -> bool:
