@@ -66,6 +66,8 @@ def test_the_services_live_handlers_are_read(code: Code) -> None:
         "payment.refunded.v1",
         "inventory.reserved.v1",
         "inventory.reservation.failed.v1",
+        "product.upserted.v1",
+        "product.deleted.v1",
     }
 
 
