@@ -6,7 +6,7 @@ import asyncio
 import resource
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import quote_plus, urlsplit
 
@@ -22,6 +22,7 @@ from ecom.bench.load import Plan, Seen, in_a_process
 from ecom.bench.queries import Shoppers
 from ecom.catalogue.pace import Pace
 from ecom.datasets.articles import Article
+from ecom.local import Servers
 from ecom.product.catalogue import put
 from ecom.product.domain import Product
 from ecom.running import Running
@@ -39,10 +40,11 @@ SEARCHABLE = Sql("SELECT count(*) FROM document WHERE slot = (SELECT live FROM i
 
 @dataclass(frozen=True)
 class Spent:
-    """CPU seconds, of this process (all services), of the database, and of the load's own process."""
+    """CPU seconds: of this process (all services), of the embedded servers, and of the load's own process."""
 
     services: float
     postgres: float
+    kafka: float
     load: float = 0.0
 
 
@@ -78,7 +80,7 @@ class Bench:
     """A running shop of product and search, and how it is to be asked."""
 
     here: Running
-    postgres: int | None  # the embedded server's process
+    servers: Servers
     clients: int
     seconds: float
     seed: int
@@ -120,14 +122,17 @@ class Bench:
         spent = self._spent()
         seen = await asyncio.to_thread(in_a_process, plan)
         since = self._since(spent)
-        return Part(seen, Spent(since.services, since.postgres, seen.cpu_s))
+        return Part(seen, replace(since, load=seen.cpu_s))
 
     def _spent(self) -> Spent:
-        return Spent(time.process_time(), family_cpu_s(self.postgres) if self.postgres else 0.0)
+        postgres, kafka = (
+            family_cpu_s(child.record.pid) if child else 0.0 for child in (self.servers.postgres, self.servers.kafka)
+        )
+        return Spent(time.process_time(), postgres, kafka)
 
     def _since(self, before: Spent) -> Spent:
         now = self._spent()
-        return Spent(now.services - before.services, now.postgres - before.postgres)
+        return Spent(now.services - before.services, now.postgres - before.postgres, now.kafka - before.kafka)
 
 
 async def _put(database: Database, products: Iterable[Product]) -> int:

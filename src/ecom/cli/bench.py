@@ -16,7 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from ecom.bench.saga import Result
-    from ecom.bench.search import Part, Stage
+    from ecom.bench.search import Spent, Stage
     from ecom.local import Servers
 
 bench = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
@@ -59,9 +59,7 @@ def search(
     products: Annotated[int | None, typer.Option(min=1, help="Only so many, the most bought; else all.")] = None,
     times: Annotated[int, typer.Option(min=1, max=100, help="Then so many times as many, the same questions.")] = 1,
     clients: Annotated[int, typer.Option(min=1, max=1000, help="Who ask, each one query at a time.")] = 8,
-    seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long they ask; then as long, autocomplete.")
-    ] = 15,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long they ask; then as long, autocomplete.")] = 15,
     seed: Annotated[int, typer.Option(help="The same seed asks the same queries.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
 ) -> None:
@@ -94,8 +92,7 @@ async def _search(products: int | None, times: int, clients: int, seconds: float
         shop = Shop.of(("product", "search"), environ, prefix=f"bench_{os.urandom(3).hex()}_")
         try:
             async with run_here(shop, running, address="127.0.0.1", port=0) as here:
-                postgres = running.postgres.record.pid if running.postgres else None
-                return await Bench(here, postgres, clients, seconds, seed).run(chosen, times=times)
+                return await Bench(here, running, clients, seconds, seed).run(chosen, times=times)
         finally:
             await shop.drop(running.database_url, running.bootstrap)
 
@@ -167,32 +164,29 @@ def _stage(stage: Stage) -> Mapping[str, Any]:
         "rate_per_s": round(stage.rate_per_s),
         "put_s": round(stage.put_s, 1),
         "import_s": round(stage.import_s, 1),
-        "import_cpu_ms_each": {
-            "services": _each(stage.import_spent.services, stage.imported),
-            "postgres": _each(stage.import_spent.postgres, stage.imported),
-        },
+        "import_cpu_ms_each": _cpu(stage.import_spent, stage.imported),
         "p50_ms": queries.all.p50_ms,
         "p99_ms": queries.all.p99_ms,
         "queries_per_s": round(queries.per_s),
-        "query_cpu_ms_each": _cpu(stage.queries),
+        "query_cpu_ms_each": _cpu(stage.queries.spent, queries.all.count),
         "kinds": {kind: {"p50_ms": took.p50_ms, "p99_ms": took.p99_ms} for kind, took in queries.kinds.items()},
         "empty": queries.empty,
         "autocomplete_p50_ms": autocomplete.all.p50_ms,
         "autocomplete_p99_ms": autocomplete.all.p99_ms,
         "autocompletes_per_s": round(autocomplete.per_s),
-        "autocomplete_cpu_ms_each": _cpu(stage.autocomplete),
+        "autocomplete_cpu_ms_each": _cpu(stage.autocomplete.spent, autocomplete.all.count),
         "failed": queries.failed + autocomplete.failed,
         "first_failure": queries.first_failure or autocomplete.first_failure,
         "rss_mb": stage.rss_mb,
     }
 
 
-def _cpu(part: Part) -> Mapping[str, float | None]:
-    """CPU for one request; the warm-up's requests count as none, so it is a little too much."""
-    count, spent = part.seen.all.count, part.spent
+def _cpu(spent: Spent, count: int) -> Mapping[str, float | None]:
+    """CPU for one request or product; the warm-up's requests count as none, so it is a little too much."""
     return {
         "services": _each(spent.services, count),
         "postgres": _each(spent.postgres, count),
+        "kafka": _each(spent.kafka, count),
         "load": _each(spent.load, count),
     }
 
