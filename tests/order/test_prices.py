@@ -118,7 +118,7 @@ async def test_the_list_is_read_as_it_was_kept(database: Database, shop: OrderSh
     await shop.sell(product("a", "9.90", 1, sku="S", currency="eur"), product("b", "100", active=False))
     found = await price_store.read(database, {"a", "b", "c"})
     assert found.keys() == {"a", "b"}
-    assert found["a"] == Price("a", "S", Decimal("9.90"), "EUR", True, False, 1, found["a"].occurred_at)
+    assert found["a"] == Price("a", "S", Decimal("9.90"), "EUR", active=True, deleted=False)
     assert str(found["a"].amount) == "9.90"
     assert (found["b"].sku, str(found["b"].amount), found["b"].active) == ("b", "100", False)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from dovecote.database import Database, Transaction
 from dovecote.sql import Sql
-from ecom.order.prices import Price
+from ecom.order.prices import Price, Word
 
-# The guard is Price.replaces. Two transactions meet on a product's row only here, so it must stand here too.
+# The guard is Word.replaces. Two transactions meet on a product's row only here, so it must stand here too.
 KEEP_PRICES = Sql("""
     INSERT INTO price AS known (product_id, sku, price, currency, active, deleted, version, occurred_at, updated_at)
     SELECT said.product_id, said.sku, said.price, said.currency, said.active, said.deleted, said.version,
@@ -27,33 +27,19 @@ KEEP_PRICES = Sql("""
            END
 """)
 READ_PRICES = Sql("""
-    SELECT product_id, sku, price, currency, active, deleted, version, occurred_at
-      FROM price
-     WHERE product_id = ANY($1::text[])
+    SELECT product_id, sku, price, currency, active, deleted FROM price WHERE product_id = ANY($1::text[])
 """)
 
 
-async def keep(tx: Transaction, prices: Sequence[Price]) -> int:
+async def keep(tx: Transaction, words: Sequence[Word]) -> int:
     """Keep one word a product, given in the order of their ids, unless a later one is known; says how many were."""
-    if not prices:
+    if not words:
         return 0
-    columns = [list(column) for column in zip(*prices, strict=True)]
-    return await tx.execute(KEEP_PRICES, *columns, tx.now)
+    rows = [(*word.price, word.version, word.occurred_at) for word in words]
+    return await tx.execute(KEEP_PRICES, *(list(column) for column in zip(*rows, strict=True)), tx.now)
 
 
 async def read(source: Database | Transaction, product_ids: Iterable[str]) -> dict[str, Price]:
     """What is known of these products, by id."""
     rows = await source.fetch(READ_PRICES, sorted(product_ids))
-    return {
-        row["product_id"]: Price(
-            row["product_id"],
-            row["sku"],
-            row["price"],
-            row["currency"],
-            row["active"],
-            row["deleted"],
-            row["version"],
-            row["occurred_at"],
-        )
-        for row in rows
-    }
+    return {row["product_id"]: Price(*row.values()) for row in rows}

@@ -41,7 +41,7 @@ class ProductGone(Event, frozen=True):
 
 
 class Price(NamedTuple):
-    """The last word about a product. ``amount`` is None when the product is deleted."""
+    """What an order is held against. ``amount`` is None when the product is deleted."""
 
     product_id: str
     sku: str
@@ -49,10 +49,16 @@ class Price(NamedTuple):
     currency: str | None
     active: bool
     deleted: bool
+
+
+class Word(NamedTuple):
+    """What an event says about a product's price."""
+
+    price: Price
     version: int | None
     occurred_at: datetime
 
-    def replaces(self, other: Price) -> bool:
+    def replaces(self, other: Word) -> bool:
         """Whether this is the later word: by version where both have one, else by when it was said."""
         if self.version is not None and other.version is not None:
             return self.version > other.version
@@ -130,13 +136,13 @@ def check(new: NewOrder, prices: Mapping[str, Price]) -> Refused | None:
     return Refused(mistakes) if mistakes else None
 
 
-def latest(said: Iterable[Price]) -> list[Price]:
+def latest(said: Iterable[Word]) -> list[Word]:
     """The last word about each product, in the order of their ids."""
-    words: dict[str, Price] = {}
-    for price in said:
-        known = words.get(price.product_id)
-        if known is None or price.replaces(known):
-            words[price.product_id] = price
+    words: dict[str, Word] = {}
+    for word in said:
+        known = words.get(word.price.product_id)
+        if known is None or word.replaces(known):
+            words[word.price.product_id] = word
     return [words[product_id] for product_id in sorted(words)]
 
 
@@ -155,25 +161,20 @@ def unfit(event: ProductPriced | ProductGone) -> str | None:
     return None
 
 
-def priced(delivery: Delivery[ProductPriced]) -> Price:
+def priced(delivery: Delivery[ProductPriced]) -> Word:
     """The word of product.upserted.v1. Without a sku the product's id is one: so clients in the field order."""
     event = delivery.event
-    return Price(
-        event.product_id,
-        event.sku or event.product_id,
-        event.price,
-        event.currency.upper() if event.currency else None,
-        event.active is not False,
-        False,
-        event.version,
-        delivery.occurred_at,
-    )
+    currency = event.currency.upper() if event.currency else None
+    sku, is_active = event.sku or event.product_id, event.active is not False
+    price = Price(event.product_id, sku, event.price, currency, active=is_active, deleted=False)
+    return Word(price, event.version, delivery.occurred_at)
 
 
-def gone(delivery: Delivery[ProductGone]) -> Price:
+def gone(delivery: Delivery[ProductGone]) -> Word:
     """The word of product.deleted.v1: a tombstone, the same whatever was known before."""
-    event = delivery.event
-    return Price(event.product_id, event.product_id, None, None, False, True, event.version, delivery.occurred_at)
+    product_id = delivery.event.product_id
+    tombstone = Price(product_id, product_id, None, None, active=False, deleted=True)
+    return Word(tombstone, delivery.event.version, delivery.occurred_at)
 
 
 def _wrong(line: OrderLine, currency: str, price: Price | None) -> Reason | None:
