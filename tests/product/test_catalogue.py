@@ -10,13 +10,14 @@ import pytest
 from dovecote.database import Database
 from dovecote.events import Cause
 from dovecote.sql import Sql
-from dovecote.testing import Bench
+from dovecote.testing import Bench, eventually
 from ecom.product import catalogue, store
 from ecom.product.catalogue import Edit, IdTaken
 from ecom.product.domain import Stored, Unfit
 from ecom.product.service import build
 from tests.product.stories import TRACE, product, put, remove, said
 
+WAITING = Sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 ROWS = Sql("SELECT id, version, deleted FROM product ORDER BY id")
 
 
@@ -157,6 +158,23 @@ async def test_writers_of_the_same_products_neither_deadlock_nor_lose_a_version(
         each: list(range(1, version + 1)) for each, version in rows.items()
     }
     assert set(rows) == set(names)
+
+
+async def test_two_who_make_the_same_products_in_opposite_orders(database: Database) -> None:
+    """Both are held up in the middle by a third; then one goes first and the other finds its work done."""
+    names = ["a", "m", "z"]
+    async with database.transaction() as tx:
+        await catalogue.put(tx, [product("m")], because=Cause(TRACE))
+        one = asyncio.create_task(put(database, *map(product, names)))
+        other = asyncio.create_task(put(database, *map(product, reversed(names))))
+
+        async def both_wait() -> bool:
+            async with database.transaction("work") as observer:
+                return bool(await observer.fetchval(WAITING) == 2)
+
+        await eventually(both_wait, what="both wait for the third")
+    assert sorted([(await one).changed, (await other).changed]) == [0, 2]
+    assert sorted(await said(database)) == [("upserted", each, 1) for each in names]
 
 
 async def test_a_thousand_new_products_take_one_statement_and_their_events_another(database: Database) -> None:

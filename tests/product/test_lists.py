@@ -19,15 +19,16 @@ SHELF = [
     product("p3", name="Thick Pizza", category="Pizza", brand="Private", price=Decimal(10)),
     product("p4", name="Apple", category="Fruit", brand="National", price=Decimal("0.25")),
     product("p5", name="apple", category="Fruit", brand="Private", price=Decimal("0.3")),
-    product("p6", name="100% Juice_", category="Drinks", brand="National", price=Decimal(2)),
+    product("p6", name="100% Juice_", category="Drinks", brand="National", price=Decimal(10)),
 ]
 
 
 @pytest.fixture(autouse=True)
 async def shelf(database: Database) -> None:
-    """Six products, put one after the other, and a seventh that is gone."""
-    for each in [*SHELF, product("p0", name="Aardvark")]:
+    """Six products, put one after the other (the last two together), and a seventh that is gone."""
+    for each in [*SHELF[:4], product("p0", name="Aardvark")]:
         await put(database, each)
+    await put(database, *SHELF[4:])
     await remove(database, "p0")
 
 
@@ -42,7 +43,7 @@ async def ids(client: httpx.AsyncClient, **asked: str | int) -> str:
     ("key", "up"),
     [
         ("name", "645132"),
-        ("price", "456123"),
+        ("price", "451236"),
         ("category", "164523"),
         ("brand", "246135"),
         ("active", "213456"),
