@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from ecom.shop import Shop
-from tests.audit.books import EVENTS, INVENTORY, ORDER, PAYMENT, Books
+from tests.audit.books import DOCUMENTS, EVENTS, INVENTORY, ORDER, PAYMENT, PRICES, PRODUCT, Books
 
 
 @pytest.fixture
@@ -26,7 +26,13 @@ async def books(database_url: str, bootstrap: str) -> AsyncIterator[Books]:
         connection = await asyncpg.connect(database_url)
         stack.push_async_callback(connection.close)
         books = Books(services, connection)
-        for name, script in (("order", ORDER), ("inventory", INVENTORY), ("payment", PAYMENT)):
+        for name, script in (
+            ("order", ORDER + PRICES),
+            ("inventory", INVENTORY),
+            ("payment", PAYMENT),
+            ("product", PRODUCT),
+            ("search", DOCUMENTS),
+        ):
             await books.run(name, script)
         for event in EVENTS:
             await books.store(*event)

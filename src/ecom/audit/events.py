@@ -58,7 +58,10 @@ async def untold(evidence: Evidence) -> list[str]:
     for database, question in (
         (evidence.inventory, store.HOLDS_AND_EVENTS_AMISS),
         (evidence.payment, store.PAYMENTS_AND_EVENTS_AMISS),
+        (evidence.product, store.PRODUCTS_AND_EVENTS_AMISS),
     ):
+        if database is None:
+            continue
         rows += [
             f"{row['id']}: counts {row['sequence']} events, said {row['said']}"
             for row in await database.fetch(question, evidence.kept_since)

@@ -16,8 +16,10 @@ from ecom.order.domain import Status
 from ecom.order.service import NAME as ORDER
 from ecom.payment.money import minor_units
 from ecom.payment.service import NAME as PAYMENT
+from ecom.product.service import NAME as PRODUCT
 from ecom.provider.interface import Operation
 from ecom.provider.ledger import Entry, Mark
+from ecom.search.service import NAME as SEARCH
 
 GRACE = timedelta(seconds=30)
 """How late something may be before it counts as stuck."""
@@ -98,10 +100,24 @@ class Evidence:
         return self.services[NOTIFICATION].database
 
     @property
+    def product(self) -> Database | None:
+        """The product service's schema, where the shop has one of ours."""
+        return self._of(PRODUCT)
+
+    @property
+    def search(self) -> Database | None:
+        """The search service's schema, where the shop has one of ours."""
+        return self._of(SEARCH)
+
+    @property
     def kept_since(self) -> datetime:
         """Younger rows have not been cleaned up by any service."""
         ages = [each.blueprint.app.cleanup.outbox_sent_retention for each in self.services.values()]
         return self.now - min(ages) + GRACE
+
+    def _of(self, name: str) -> Database | None:
+        service = self.services.get(name)
+        return None if service is None else service.database
 
 
 async def gather(services: Mapping[str, Service], *, entries: Sequence[Entry], log: TopicLog) -> Evidence:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from ecom.audit import effects, events, money, orders, stock
+from ecom.audit import catalogue, effects, events, money, orders, stock
 from ecom.audit.evidence import Evidence
 
 Check = Callable[[Evidence], Awaitable[list[str]]]
@@ -48,4 +48,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("I12", Q, "an event was not heard", events.unheard),
     Invariant("I13", A, "an event had its effect twice", effects.repeated),
     Invariant("I16", Q, "an outbox record is stuck", events.stuck),
+    Invariant("I19", Q, "search knows another state of a product", catalogue.indexed_amiss),
+    Invariant("I19", Q, "a document differs from its product", catalogue.documents_amiss),
+    Invariant("I19", Q, "the price list differs from the products", catalogue.prices_amiss),
 )

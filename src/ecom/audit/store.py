@@ -106,6 +106,35 @@ REPEATED_MAILS = Sql("""
     SELECT event_id, count(*) AS times FROM notification GROUP BY event_id HAVING count(*) > 1 ORDER BY event_id
 """)
 
+# -- product, and who keeps a copy of it: a page of each, by id ------------------------------------------------
+
+PRODUCTS_AND_EVENTS_AMISS = Sql("""
+    SELECT p.id, p.version AS sequence, coalesce(max(o.sequence), 0) AS said
+      FROM product AS p
+      LEFT JOIN outbox_event_record AS o ON o.aggregate_type = 'product' AND o.aggregate_id = p.id
+     WHERE p.updated_at >= $1
+     GROUP BY p.id, p.version
+    HAVING p.version <> coalesce(max(o.sequence), 0)
+     ORDER BY 1
+""")
+PRODUCTS = Sql("""
+    SELECT id, name, price, currency, active, deleted, version FROM product WHERE id > $1 ORDER BY id LIMIT $2
+""")
+DOCUMENTS = Sql("""
+    SELECT product_id AS id, name, price, active, deleted, version
+      FROM document
+     WHERE slot = (SELECT live FROM index_state) AND product_id > $1
+     ORDER BY product_id
+     LIMIT $2
+""")
+PRICES = Sql("""
+    SELECT product_id AS id, price, currency, active, deleted, version
+      FROM price
+     WHERE product_id > $1
+     ORDER BY product_id
+     LIMIT $2
+""")
+
 # -- any service ----------------------------------------------------------------------------------------------
 
 OUTBOX_SENT = Sql("""
