@@ -121,6 +121,10 @@ def latest(changes: Iterable[Change]) -> list[Change]:
     return [last[product_id] for product_id in sorted(last)]
 
 
+SAMPLE_SHIFT = 63 - 6
+SAMPLE_FINE_SHIFT = 63 - 12
+
+
 class Field(StrEnum):
     """What a lexeme begins with: where its word stands. Capitals, which no folded word has."""
 
@@ -129,6 +133,8 @@ class Field(StrEnum):
     ELSEWHERE = "X"  # in another field, and not in the name
     CATEGORY = "C"  # the whole of it
     BRAND = "B"
+    SAMPLE = "S"  # the product's place, roughly: one in 64 has the same
+    SAMPLE_FINE = "T"  # more finely: one in 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +142,8 @@ class Document:
     """What the index keeps of a product beside the product itself."""
 
     folded: str
-    stems: str
     lexemes: str
+    place: int
     words: frozenset[str]
 
 
@@ -156,17 +162,14 @@ def document(product: Hit) -> Document:
     lexemes.update(f"{Field.PAIR}{left}_{right}" for left, right in pairwise(name_stems))
     lexemes.update(whole(Field.CATEGORY, product.category))
     lexemes.update(whole(Field.BRAND, product.brand))
+    at = place(product.product_id)
+    lexemes.update((sample(at >> SAMPLE_SHIFT), sample_fine(at >> SAMPLE_FINE_SHIFT)))
     return Document(
         " ".join(name)[:FOLDED_MAX],
-        spaced(name_stems),
         " ".join(lexemes),
+        at,
         frozenset(words),
     )
-
-
-def spaced(words: Sequence[str]) -> str:
-    """Words with a blank before and after each, so that a phrase is a substring."""
-    return f" {' '.join(words)} "
 
 
 def whole(field: Field, text: str | None) -> list[str]:
@@ -180,9 +183,18 @@ def whole(field: Field, text: str | None) -> list[str]:
 
 
 def place(product_id: str) -> int:
-    """Where a product stands among its equals: anywhere, but always there."""
-    digest = hashlib.blake2b(product_id.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    """Where a product stands among its equals: anywhere, but always there. 63 bits, never negative."""
+    return int.from_bytes(hashlib.blake2b(product_id.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def sample(number: int) -> str:
+    """The lexeme of everything in one 64th of all places."""
+    return f"{Field.SAMPLE}{number:x}"
+
+
+def sample_fine(number: int) -> str:
+    """The lexeme of everything in one 4096th of all places."""
+    return f"{Field.SAMPLE_FINE}{number:x}"
 
 
 def _clean(text: str) -> str:

@@ -1,7 +1,7 @@
 """All SQL that changes the index.
 
-Lock order, the same in handlers, HTTP and rebuild: index_state (FOR SHARE by who writes documents, FOR UPDATE by who
-moves the slots) → documents by id → words by word.
+Lock order, the same in handlers, HTTP and rebuild: index_state (FOR KEY SHARE by who writes documents, FOR UPDATE by
+who moves the slots) → documents by id → words by word.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ import msgspec
 
 from dovecote.database import Database, Transaction
 from dovecote.sql import Sql
-from ecom.search.domain import Change, document, place
+from ecom.search.domain import Change, document
 from ecom.search.words import stem
 
-HOLD_STATE = Sql("SELECT live, building FROM index_state FOR SHARE")
+# KEY SHARE keeps out who begins or swaps (FOR UPDATE), and lets who only notes progress or counts (UPDATE) pass.
+HOLD_STATE = Sql("SELECT live, building FROM index_state FOR KEY SHARE")
 # Sorted, so that overlapping batches wait for each other and never in a circle. The guard is `Change.overrules`.
 PUT_DOCUMENTS = Sql("""
     INSERT INTO document AS d
-           (slot, product_id, name, folded, stems, category, brand, price, active, hit, words, place, deleted, version,
+           (slot, product_id, name, folded, category, brand, price, active, hit, words, place, deleted, version,
             occurred_at)
-    SELECT $1, new.product_id, new.name, new.folded, new.stems, new.category, new.brand, new.price, new.active,
+    SELECT $1, new.product_id, new.name, new.folded, new.category, new.brand, new.price, new.active,
            new.hit, new.words::tsvector, new.place, new.hit = '', new.version, new.occurred_at
-      FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[], $9::boolean[],
-                  $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::timestamptz[])
-        AS new(product_id, name, folded, stems, category, brand, price, active, hit, words, place, version, occurred_at)
+      FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::boolean[],
+                  $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::timestamptz[])
+        AS new(product_id, name, folded, category, brand, price, active, hit, words, place, version, occurred_at)
      ORDER BY new.product_id
     ON CONFLICT (slot, product_id) DO UPDATE
-       SET name = excluded.name, folded = excluded.folded, stems = excluded.stems, category = excluded.category,
+       SET name = excluded.name, folded = excluded.folded, category = excluded.category,
            brand = excluded.brand, price = excluded.price, active = excluded.active, hit = excluded.hit,
-           words = excluded.words, deleted = excluded.deleted, version = excluded.version,
+           words = excluded.words, place = excluded.place, deleted = excluded.deleted, version = excluded.version,
            occurred_at = excluded.occurred_at
      WHERE CASE WHEN excluded.version IS NOT NULL AND d.version IS NOT NULL THEN excluded.version > d.version
                 ELSE excluded.occurred_at >= d.occurred_at END
@@ -87,7 +88,7 @@ NOTE_COUNT = Sql("""
 
 CHANGED_SHARE = 0.02
 """Of the documents: with fewer changes than that, old counts choose plans as well as new ones."""
-TOMBSTONE: tuple[Any, ...] = ("", "", "", None, None, 0, False, "", "")
+TOMBSTONE: tuple[Any, ...] = ("", "", None, None, 0, False, "", "", 0)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -126,15 +127,15 @@ async def put(tx: Transaction, slots: Sequence[str], changes: Sequence[Change]) 
             row = (
                 product.name,
                 made.folded,
-                made.stems,
                 product.category,
                 product.brand,
                 product.price,
                 product.active,
                 _encode(product).decode(),
                 made.lexemes,
+                made.place,
             )
-        rows.append((change.product_id, *row, place(change.product_id), change.version, change.occurred_at))
+        rows.append((change.product_id, *row, change.version, change.occurred_at))
     columns = [list(column) for column in zip(*rows, strict=True)]
     vocabulary = list(words)
     vocabulary_stems = [stem(word) for word in vocabulary]

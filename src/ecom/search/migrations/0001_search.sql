@@ -3,10 +3,9 @@
 -- What is found. A slot is a partition, so that every statement is one text for both.
 --   hit          the answer's JSON for this product, made once when it is indexed: a search decodes nothing
 --   folded       the name's words without case and accents, for the exact match, sorting by name and completion
---   stems        the same without plurals, a blank before and after each, for phrases
 --   place        the order within a tier: a hash of the id, so that every stretch of it is a fair sample of the whole
 --   words        lexemes that begin with their field: N word of the name, P pair of neighbours in the name,
---                X word found elsewhere only, C and B the whole category and brand
+--                X word found elsewhere only, C and B the whole category and brand, S and T the place, roughly
 --   occurred_at  when the product became what it is here, by its producer's clock: the answer's updatedAt
 --   deleted      a tombstone: only id, version and occurred_at mean anything
 CREATE TABLE document (
@@ -14,7 +13,6 @@ CREATE TABLE document (
     product_id  text        NOT NULL COLLATE "C",
     name        text        NOT NULL,
     folded      text        NOT NULL COLLATE "C",
-    stems       text        NOT NULL COLLATE "C",
     category    text,
     brand       text,
     price       numeric     NOT NULL,
@@ -35,9 +33,10 @@ CREATE TABLE document_b PARTITION OF document FOR VALUES IN ('b');
 -- at 512 kB or by the service's own job, whichever comes first. A search reads the list too, so it must stay short.
 CREATE INDEX document_a_words ON document_a USING gin (words) WITH (fastupdate = on, gin_pending_list_limit = 512);
 CREATE INDEX document_b_words ON document_b USING gin (words) WITH (fastupdate = on, gin_pending_list_limit = 512);
-CREATE INDEX document_place ON document (place, product_id) WHERE NOT deleted;
 CREATE INDEX document_folded ON document (folded, place, product_id) WHERE NOT deleted;
+-- What is inactive often has no price either: apart, it is in nobody's way.
 CREATE INDEX document_price ON document (price, place, product_id) WHERE NOT deleted AND active;
+CREATE INDEX document_price_inactive ON document (price, place, product_id) WHERE NOT deleted AND NOT active;
 CREATE INDEX document_occurred ON document (occurred_at, place, product_id) WHERE NOT deleted;
 CREATE INDEX document_tombstone ON document (occurred_at) WHERE deleted;
 
@@ -80,13 +79,21 @@ CREATE TABLE index_state (
 );
 INSERT INTO index_state (live) VALUES ('a');
 
--- What the service's role may not do itself: empty a slot at once, merge a pending list.
+-- What the service's role may not do itself: empty a slot at once, let the planner see it, merge a pending list.
 CREATE FUNCTION empty_slot(emptied text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF emptied = 'a' THEN
         TRUNCATE document_a, word_a;
     ELSIF emptied = 'b' THEN
         TRUNCATE document_b, word_b;
+    END IF;
+END $$;
+CREATE FUNCTION analyze_slot(filled text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF filled = 'a' THEN
+        ANALYZE document_a, word_a;
+    ELSIF filled = 'b' THEN
+        ANALYZE document_b, word_b;
     END IF;
 END $$;
 CREATE FUNCTION merge_pending() RETURNS bigint LANGUAGE sql SECURITY DEFINER
