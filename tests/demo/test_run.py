@@ -62,11 +62,16 @@ async def test_a_demo_ends_clean_and_leaves_nothing(embedded: Servers, environ: 
     assert code == 0, err
     result: dict[str, Any] = json.loads(out.splitlines()[-1])
     assert set(result) == {
-        *("orders", "final", "states", "orders_per_s", "latency_ms", "latency_ms_all", "audit", "findings")
+        *("orders", "final", "states", "orders_per_s", "latency_ms", "latency_ms_all", "audit", "findings"),
+        *("products", "refused"),
     }
     assert result["orders"] == result["final"] == ORDERS == sum(result["states"].values())
     assert set(result["states"]) == {"CONFIRMED", "FAILED", "TIMED_OUT", "CANCELLED"}
     assert (result["audit"], result["findings"]) == ("clean", [])
+    assert result["products"] > ORDERS
+    assert result["refused"] == 1
+    assert f"{result['products']:,} products are in the catalogue and can be found" in err
+    assert "finds BANANAS 40 LB at 0.98 USD" in err
     assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p95"] <= result["latency_ms"]["p99"]
     assert result["orders_per_s"] > 0
     assert await names(embedded) == before
