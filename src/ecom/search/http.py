@@ -25,7 +25,7 @@ class Product(msgspec.Struct, frozen=True, rename="camel"):
     """A product as an operator puts it into the index; the product service calls its id ``id``."""
 
     name: str
-    price: Annotated[Decimal, Meta(ge=0)]
+    price: Decimal
     product_id: ProductId | None = None
     id: ProductId | None = None
     description: str | None = None
@@ -90,6 +90,8 @@ def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
 
 
 def _upserted(event: Upserted, now: datetime) -> Change:
+    if event.price.is_finite() and event.price < 0:
+        raise Problem(400, "VALIDATION_FAILED", "price: must be 0 or more.", field="price")
     try:
         return upserted(event, now)
     except ValueError as error:

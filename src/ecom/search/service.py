@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 
+from dovecote.database import Database
 from dovecote.service import Blueprint
 from dovecote.settings import App, Group, load
-from ecom.search import http
+from ecom.search import http, reindex, reindex_http
 from ecom.search.handlers import hears
 from ecom.search.jobs import jobs
 from ecom.search.postgres import PostgresIndex
@@ -31,7 +32,8 @@ class RelevanceSettings(Group, frozen=True, kw_only=True):
 class SearchSettings(Group, frozen=True, kw_only=True):
     """``app.search``: where a rebuild reads the products, and what relevance is measured against."""
 
-    product_service_base_url: str = "http://127.0.0.1:8083"
+    # Empty: this server's own address where it answers for products, too, else the product service of this machine.
+    product_service_base_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""
     relevance: RelevanceSettings = RelevanceSettings()
 
 
@@ -44,14 +46,19 @@ class SearchApp(App, frozen=True, kw_only=True):
 def build(environ: Mapping[str, str]) -> Built:
     """The service as its configuration wants it; nothing runs yet. Raises SettingsError."""
     settings = load(SearchApp, service="search", yaml=HERE / "application.yml", environ=environ)
-    cleanup = settings.app.cleanup
+    own, cleanup = settings.app.search, settings.app.cleanup
     index = PostgresIndex()
+
+    def routes(database: Database) -> list[HTTPRouteHandler]:
+        rebuilding = reindex_http.routes(database, base_url=own.product_service_base_url)
+        return [*http.routes(database, index=index), *rebuilding]
+
     blueprint = Blueprint(
         name=NAME,
         schema=SCHEMA,
         migrations=HERE / "migrations",
         settings=settings,
         handlers=hears(index),
-        jobs=jobs(cleanup_every=cleanup.fixed_delay, tombstone_ttl=cleanup.dedup_retention),
+        jobs=[*jobs(cleanup_every=cleanup.fixed_delay, tombstone_ttl=cleanup.dedup_retention), *reindex.jobs()],
     )
-    return Built(blueprint=blueprint, routes=partial(http.routes, index=index))
+    return Built(blueprint=blueprint, routes=routes)
