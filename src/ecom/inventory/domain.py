@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from dovecote.events import Aggregate, Event
 from ecom.contracts.inventory import OUT_OF_STOCK
@@ -85,8 +86,7 @@ class HoldState(StrEnum):
     ENDED = "ENDED"  # a tombstone: the order ended before order.created came
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """The one row of an order; ``sequence`` counts the events that inventory has said about it."""
 
     order_id: str
@@ -105,8 +105,7 @@ class Hold:
         return Aggregate("order", self.order_id, self.sequence)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What becomes of one order: all its lines are held, or none and ``shortage`` says why."""
 
     hold: Hold
@@ -203,8 +202,7 @@ def turn(holds: Mapping[str, Hold], step: Callable[[Hold], Hold]) -> Turn:
     return Turn(changed, confirm, release, restock)
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
+class Stock(msgspec.Struct, frozen=True):
     """What there is of a SKU: free to promise, and promised but unpaid."""
 
     sku: str

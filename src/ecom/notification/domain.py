@@ -109,8 +109,7 @@ LATER: tuple[type[News], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True):
     """Who ordered."""
 
     user_id: int

@@ -25,6 +25,7 @@ class Letters:
 
     def __init__(self, templates: Mapping[str, Template]) -> None:
         self._templates = templates
+        self._globals = dict(next(iter(templates.values())).globals)
 
     @classmethod
     def load(cls, resource: str = "") -> Letters:
@@ -52,12 +53,16 @@ class Letters:
 
     def write(self, event_type: str, news: News) -> tuple[str, str]:
         """Subject and body."""
-        text = self._templates[event_type].render(
-            order_id=news.order_id,
-            user_id=news.user_id,
-            reason=news.reason,
-            amount=shown(news.amount, news.currency),
-        )
+        template = self._templates[event_type]
+        facts = {
+            **self._globals,
+            "order_id": news.order_id,
+            "user_id": news.user_id,
+            "reason": news.reason,
+            "amount": shown(news.amount, news.currency),
+        }
+        # What render() does, but for laying the environment's globals out anew for each mail: that was most of it.
+        text = "".join(template.root_render_func(template.new_context(facts, shared=True)))
         head, _, body = text.partition("\n")
         if not head.startswith(SUBJECT):
             raise ValueError(f"the first line of the template of {event_type} must begin with {SUBJECT!r}")

@@ -7,7 +7,6 @@ by event_id → dead letters. Whom an order belongs to never changes once it is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -94,8 +93,7 @@ class RecipientForgotten(DovecoteError):
     retriable = True
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """A mail about one event, written and not yet stored."""
 
     order_id: str
@@ -106,8 +104,7 @@ class Written:
     mail: Mail
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """News of an order that is not known."""
 
     event_id: UUID

@@ -5,7 +5,6 @@ say).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -34,8 +33,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     payment_method: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """News for one order's payment; `opens` makes the payment where there is none yet."""
 
     order_id: str

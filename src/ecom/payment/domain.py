@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -78,8 +78,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
         return self.provider_payment_id or self.payment_id
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What an order says of its payment, or what a client claims before the order has come."""
 
     user_id: int
@@ -88,8 +87,7 @@ class Terms:
     payment_method: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(msgspec.Struct, frozen=True):
     """A fact with what came with it."""
 
     fact: Fact
@@ -99,8 +97,7 @@ class News:
     provider_payment_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """A payment before and after one fact, what to ask of the provider, and the events to publish."""
 
     before: Payment
@@ -121,10 +118,10 @@ def decide(payment: Payment, news: News, now: datetime, rules: Rules) -> Decisio
     event = _event(after, step.say, news, now) if step.say else None
     decision = Decision(payment, after, step.ask, (event,) if event else ())
     if decision.ask is Operation.AUTHORIZE and rules.mode is Mode.WEBHOOK:
-        return replace(decision, ask=None)
+        return changed(decision, ask=None)
     if step.say is Say.AUTHORIZED and rules.capture is CaptureOn.AUTHORIZATION:
         captured = decide(after, News(Fact.CONFIRMED), now, rules)
-        return replace(decision, after=captured.after, ask=captured.ask)
+        return changed(decision, after=captured.after, ask=captured.ask)
     return decision
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
@@ -96,6 +97,7 @@ def claimed_type(value: bytes | None) -> str | None:
         return None
 
 
+@lru_cache(maxsize=64)  # the events of a transaction share their moment
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, e.g. ``2026-02-03T04:05:06.789Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import msgspec
+
 from dovecote import telemetry
 from dovecote.errors import is_environment
 from dovecote.retry import jitter
@@ -77,8 +79,7 @@ NEXT_DUE = Sql("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True):
     """A call to be made. ``key`` is the idempotency key; ``attempts`` counts leases, this one included."""
 
     kind: str

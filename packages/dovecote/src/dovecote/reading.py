@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from dovecote import envelope
 from dovecote.errors import EnvelopeError
@@ -21,8 +22,7 @@ DIGITS_MAX = 18
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A message as far as it could be read. Without ``delivery`` there is an ``error`` that says why."""
 
     message: Message

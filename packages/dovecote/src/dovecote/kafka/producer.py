@@ -10,6 +10,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dovecote.kafka import config
@@ -63,8 +64,7 @@ def classify(error: KafkaError) -> Failure:
     return Failure.OTHER
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A record to send; ``id`` comes back with its verdict. ``follows`` is the id of its aggregate's record before."""
 
     id: int
