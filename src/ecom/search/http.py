@@ -1,98 +1,103 @@
-"""Search over HTTP."""
+"""Search over HTTP: what shoppers ask. Answers are put together from the bytes that were made when indexing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import re
 from decimal import Decimal
 from typing import Annotated
 
 import msgspec
-from litestar import delete, post
+from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromQuery
 from msgspec import Meta
 
 from dovecote.database import Database
-from ecom.search.domain import PRODUCT_ID_MAX, Change, Deleted, ProductId, Upserted, deleted, upserted
+from ecom.search import operators
+from ecom.search.domain import Ask, Found, Sort
 from ecom.search.index import Index
 from ecom.web.problems import Problem
 
-BULK_MAX = 10_000
+QUERY_MAX = 200
+OFFSET_MAX = 10_000
+SIZE_MAX = 200
+SUGGESTIONS_MAX = 50
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SORTS = {sort.value: sort for sort in Sort}
+_encode = msgspec.json.encode
 
-
-class Product(msgspec.Struct, frozen=True, rename="camel"):
-    """A product as an operator puts it into the index; the product service calls its id ``id``."""
-
-    name: str
-    price: Decimal
-    product_id: ProductId | None = None
-    id: ProductId | None = None
-    description: str | None = None
-    category: str | None = None
-    brand: str | None = None
-    colors: tuple[str, ...] | None = None
-    sizes: tuple[str, ...] | None = None
-    active: bool | None = None
-    version: int | None = None
-
-    def event(self, place: str) -> Upserted:
-        """The same as the event would say it. Raises Problem where the product has no id."""
-        product_id = self.product_id or self.id
-        if product_id is None:
-            raise Problem(400, "VALIDATION_FAILED", "productId: is required.", field=f"{place}productId")
-        return Upserted(
-            product_id=product_id,
-            name=self.name,
-            price=self.price,
-            description=self.description,
-            category=self.category,
-            brand=self.brand,
-            colors=self.colors,
-            sizes=self.sizes,
-            active=self.active,
-            version=self.version,
-        )
-
-
-class Indexed(msgspec.Struct, frozen=True):
-    """How many of the products given are found from now on as given; of the others, later news is known."""
-
-    indexed: int
+Text = Annotated[str, Meta(max_length=QUERY_MAX)]
+Price = Annotated[Decimal, Meta(ge=0)]
 
 
 def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
     """The calls of the search service."""
 
-    async def put(products: Sequence[Product], prefix: str = "[{}].") -> Indexed:
-        events = [each.event(prefix.format(number)) for number, each in enumerate(products)]
-        async with database.transaction() as tx:
-            return Indexed(await index.apply(tx, [_upserted(event, tx.now) for event in events]))
+    @get("/api/search/products")
+    async def search(
+        q: FromQuery[Text] = "",
+        category: FromQuery[Text] = "",
+        brand: FromQuery[Text] = "",
+        activeOnly: FromQuery[bool] = True,  # noqa: FBT002, N803 (the wire contract's)
+        priceMin: FromQuery[Price | None] = None,  # noqa: N803
+        priceMax: FromQuery[Price | None] = None,  # noqa: N803
+        page: FromQuery[Annotated[int, Meta(ge=0, le=OFFSET_MAX)]] = 0,
+        size: FromQuery[Annotated[int, Meta(ge=1, le=SIZE_MAX)]] = 20,
+        sortBy: FromQuery[Text] = "score",  # noqa: N803
+        direction: FromQuery[Text] = "desc",
+        facets: FromQuery[bool] = False,  # noqa: FBT002
+    ) -> Response[bytes]:
+        for name, text in (("q", q), ("category", category), ("brand", brand)):
+            _refuse_control(name, text)
+        if priceMin is not None and priceMax is not None and priceMin > priceMax:
+            raise _invalid("priceMin", "is above priceMax")
+        if page * size > OFFSET_MAX:
+            raise _invalid("page", f"goes further than {OFFSET_MAX} products; narrow the search instead")
+        ask = Ask(
+            text=q,
+            category=category,
+            brand=brand,
+            active_only=activeOnly,
+            price_min=priceMin,
+            price_max=priceMax,
+            page=page,
+            size=size,
+            sort=_SORTS.get(sortBy, Sort.SCORE),
+            descending=direction.lower() != "asc",
+            facets=facets,
+        )
+        return Response(_body(await index.search(database, ask), ask), media_type=MediaType.JSON)
 
-    @post("/api/search/index/products", status_code=200)
-    async def put_product(data: JSONBody[Product]) -> Indexed:
-        return await put([data], "")
+    @get("/api/search/autocomplete")
+    async def autocomplete(
+        q: FromQuery[Text] = "", size: FromQuery[Annotated[int, Meta(ge=1, le=SUGGESTIONS_MAX)]] = 10
+    ) -> Response[bytes]:
+        _refuse_control("q", q)
+        return Response(_encode(await index.suggest(database, q, size)), media_type=MediaType.JSON)
 
-    @post("/api/search/index/products/bulk", status_code=200)
-    async def put_products(
-        data: JSONBody[Annotated[list[Product], Meta(max_length=BULK_MAX)]],
-    ) -> Indexed:
-        return await put(data)
-
-    @delete("/api/search/index/products/{product_id:str}")
-    async def remove_product(product_id: FromPath[str]) -> None:
-        if len(product_id) > PRODUCT_ID_MAX or "\0" in product_id:
-            raise Problem(400, "VALIDATION_FAILED", "productId: is no product's id.", field="productId")
-        async with database.transaction() as tx:
-            await index.apply(tx, [deleted(Deleted(product_id=product_id), tx.now)])
-
-    return [put_product, put_products, remove_product]
+    return [search, autocomplete, *operators.routes(database, index=index)]
 
 
-def _upserted(event: Upserted, now: datetime) -> Change:
-    if event.price.is_finite() and event.price < 0:
-        raise Problem(400, "VALIDATION_FAILED", "price: must be 0 or more.", field="price")
-    try:
-        return upserted(event, now)
-    except ValueError as error:
-        raise Problem(400, "VALIDATION_FAILED", str(error), field="price") from error
+def _body(found: Found, ask: Ask) -> bytes:
+    """The answer's JSON: the hits are JSON already."""
+    facets = b"" if found.facets is None else b',"facets":' + _encode(found.facets)
+    return b"".join(
+        (
+            b'{"content":[',
+            ",".join(found.hits).encode(),
+            b'],"totalElements":%d,"page":%d,"size":%d' % (found.total, ask.page, ask.size),
+            b"" if found.is_exact else b',"totalIsExact":false',
+            facets,
+            b"}",
+        )
+    )
+
+
+def _refuse_control(field: str, text: str) -> None:
+    """Control characters are in no product's text, and U+0000 in no database's."""
+    if _CONTROL.search(text):
+        raise _invalid(field, "contains control characters")
+
+
+def _invalid(field: str, what: str) -> Problem:
+    return Problem(400, "VALIDATION_FAILED", f"{field}: {what}.", field=field)

@@ -1,0 +1,188 @@
+"""Pages of an answer: how to get one at the least cost. Whatever the way, the page is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dovecote.database import Database
+from ecom.search import page_store, walk_store
+from ecom.search.domain import Count, Sort
+from ecom.search.page_store import TIERS_MAX, Scope
+from ecom.search.plan import EVERYTHING, Tier, Tiers, first_places
+from ecom.search.vocabulary import Memory
+
+TOTAL_MAX = 10_000
+"""Matches are counted up to here; above it the total says so."""
+SORTED_MAX = 200
+"""Guessed matches up to which all of them are fetched and sorted; then sampling and counting apart cost less."""
+LOOKED_AT_MAX = 2_000
+"""Where the guess was wrong, fetching stops here and goes the other way."""
+NARROW_MAX = 120
+"""Guessed matches of a tier above which it is sampled."""
+NARROW_LOOKED_AT_MAX = 600
+"""The tiers before the sampled one are fetched whole; where they turn out larger than that, the guess was wrong."""
+SURE = 2.0
+"""A sample that makes it so many times TOTAL_MAX stands for a count."""
+SURE_ROWS = 40
+SAMPLED_FOR = 2.5
+"""Rows wanted of a sample for each row of the page, so that it is rarely too small."""
+TRIES_MAX = 4
+EVERYTHING_ELSE = 2**60
+WALK_ROWS_MAX = 20_000
+COUNT_S = 2.0
+SIZE_S = 30.0
+FACET_VALUES_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Hits of one page, and how many there are on all."""
+
+    hits: Sequence[str]
+    total: int
+    is_exact: bool
+
+
+class Pages:
+    """Makes pages; remembers counts for a moment, and what tiers turned out to be larger than guessed."""
+
+    def __init__(self) -> None:
+        self._counts: Memory[int] = Memory()
+        self._sizes: Memory[int] = Memory()
+        self._facets: Memory[dict[str, Sequence[Count]]] = Memory()
+
+    async def by_tier(self, database: Database, scope: Scope, tiers: Tiers, *, limit: int, offset: int) -> Page:
+        """A page in the order of tiers."""
+        fitting = _fitting(tiers.tiers)
+        if self._size(scope, fitting[-1]) <= SORTED_MAX:
+            total, hits = await page_store.sorted_page(
+                database, scope, tiers.exact, _queries(fitting), most=LOOKED_AT_MAX + 1, limit=limit, offset=offset
+            )
+            if total <= LOOKED_AT_MAX:
+                return Page(hits, total, is_exact=True)
+            self._learn(scope, fitting[-1], total)
+        page = await self._sampled(database, scope, tiers.exact, fitting, limit=limit, offset=offset)
+        if page is not None:
+            return page
+        total, hits = await page_store.sorted_page(
+            database, scope, tiers.exact, _queries(fitting), most=EVERYTHING_ELSE, limit=limit, offset=offset
+        )
+        self._learn(scope, fitting[-1], total)
+        return _page(hits, total)
+
+    async def _sampled(
+        self, database: Database, scope: Scope, exact: str, tiers: Sequence[Tier], *, limit: int, offset: int
+    ) -> Page | None:
+        """A page without looking at every match; None where that is not to be had."""
+        need = offset + limit
+        wide = next((i for i, each in enumerate(tiers) if self._size(scope, each) > NARROW_MAX), len(tiers) - 1)
+        share = (SAMPLED_FOR * need + 10) / max(self._size(scope, tiers[wide]), 1)
+        for _ in range(TRIES_MAX):
+            places = first_places(share)
+            if places is None:
+                return None
+            lexemes, share = places
+            found = await page_store.sampled_page(
+                database,
+                scope,
+                exact,
+                _queries(tiers[:wide]),
+                wide="" if tiers[wide].query == EVERYTHING else tiers[wide].query,
+                first_places=lexemes,
+                most=NARROW_LOOKED_AT_MAX + 1,
+                limit=limit,
+                offset=offset,
+            )
+            if found.narrow > NARROW_LOOKED_AT_MAX:
+                wide -= 1
+                self._learn(scope, tiers[wide], 4 * NARROW_LOOKED_AT_MAX)
+                share = (SAMPLED_FOR * need + 10) / (4 * NARROW_LOOKED_AT_MAX)
+                continue
+            before = found.exact + found.narrow
+            guess = round(found.wide / share)
+            if before + found.wide >= need:
+                self._learn(scope, tiers[wide], before + guess)
+                if found.wide >= SURE_ROWS and before + guess >= SURE * TOTAL_MAX:
+                    return Page(found.hits, TOTAL_MAX, is_exact=False)
+                total = await self._count(database, scope, tiers[-1].query)
+                return _page(found.hits, max(total, offset + len(found.hits)))
+            if before + guess < NARROW_MAX and wide + 1 < len(tiers):
+                self._learn(scope, tiers[wide], before + guess)
+                wide += 1
+                share = (SAMPLED_FOR * need + 10) / max(self._size(scope, tiers[wide]), 1)
+            else:
+                share *= 4
+        return None
+
+    async def by_key(
+        self, database: Database, scope: Scope, lexemes: Tier, by: tuple[Sort, bool], *, limit: int, offset: int
+    ) -> Page:
+        """A page in the order of a key."""
+        size = self._size(scope, lexemes)
+        if size > LOOKED_AT_MAX:
+            need = offset + limit
+            everything = lexemes.query == EVERYTHING
+            walked = await walk_store.walk(
+                database,
+                scope,
+                "" if everything else lexemes.query,
+                by,
+                rows=min(WALK_ROWS_MAX, max(4 * need, 5_000)),
+                wanted=need,
+            )
+            if len(walked) == need:
+                total = await self._count(database, scope, lexemes.query)
+                return _page(walked[offset:], max(total, need))
+        total, hits = await walk_store.sorted_page(
+            database, scope, lexemes.query, by, most=EVERYTHING_ELSE, limit=limit, offset=offset
+        )
+        self._learn(scope, lexemes, total)
+        return _page(hits, total)
+
+    async def facets(self, database: Database, scope: Scope, lexemes: str, page: Page) -> dict[str, Sequence[Count]]:
+        """How many matches each category and brand has; where there are too many to count, an estimate."""
+        key = (scope, lexemes, page.is_exact)
+        kept = self._facets.get(key)
+        if kept is not None:
+            return kept
+        if page.is_exact:
+            found = await page_store.facets(database, scope, lexemes, FACET_VALUES_MAX)
+            return self._facets.keep(key, found, COUNT_S)
+        places = first_places(1 / 8)
+        if places is None:
+            raise AssertionError("an eighth of all places is a sample")
+        sample, share = places
+        query = sample if lexemes == EVERYTHING else f"({lexemes}) & {sample}"
+        found = {
+            facet: [Count(each.value, round(each.count / share)) for each in values]
+            for facet, values in (await page_store.facets(database, scope, query, FACET_VALUES_MAX)).items()
+        }
+        return self._facets.keep(key, found, COUNT_S)
+
+    async def _count(self, database: Database, scope: Scope, lexemes: str) -> int:
+        kept = self._counts.get((scope, lexemes))
+        if kept is not None:
+            return kept
+        counted = await page_store.count(database, scope, lexemes, TOTAL_MAX + 1)
+        return self._counts.keep((scope, lexemes), counted, COUNT_S)
+
+    def _size(self, scope: Scope, tier: Tier) -> int:
+        learnt = self._sizes.get((scope, tier.query))
+        return tier.size if learnt is None else learnt
+
+    def _learn(self, scope: Scope, tier: Tier, size: int) -> None:
+        self._sizes.keep((scope, tier.query), size, SIZE_S)
+
+
+def _page(hits: Sequence[str], total: int) -> Page:
+    return Page(hits, min(total, TOTAL_MAX), is_exact=total <= TOTAL_MAX)
+
+
+def _queries(tiers: Sequence[Tier]) -> list[str]:
+    return [each.query for each in tiers]
+
+
+def _fitting(tiers: Sequence[Tier]) -> Sequence[Tier]:
+    """As many tiers as the statements know; the widest stays, and so do the first."""
+    return tiers if len(tiers) <= TIERS_MAX else [*tiers[: TIERS_MAX - 1], tiers[-1]]

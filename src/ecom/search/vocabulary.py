@@ -1,0 +1,102 @@
+"""The vocabulary as searches use it: what is known of a word, and what an unknown one may mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from dovecote.database import Database
+from ecom.search import word_store
+from ecom.search.plan import Known
+from ecom.search.spelling import one_slip_away, slips, slips_max
+from ecom.search.words import stem
+
+KNOWN_S = 10.0
+"""Counts only choose between plans: they may be older than what they count."""
+UNKNOWN_S = 0.3
+"""A product that brings a new word is found by it that much later at most."""
+MEANINGS_MAX = 20
+REMEMBERED_MAX = 20_000
+PREFIX_MIN = 2
+
+V = TypeVar("V")
+
+
+class Memory(Generic[V]):
+    """What was asked a moment ago; bounded, and empty again when full."""
+
+    def __init__(self) -> None:
+        self._kept: dict[object, tuple[float, V]] = {}
+
+    def get(self, key: object) -> V | None:
+        """What is kept under a key and not too old."""
+        kept = self._kept.get(key)
+        return kept[1] if kept is not None and kept[0] > time.monotonic() else None
+
+    def keep(self, key: object, value: V, seconds: float) -> V:
+        """Keep a value for so long."""
+        if len(self._kept) >= REMEMBERED_MAX:
+            self._kept.clear()
+        self._kept[key] = time.monotonic() + seconds, value
+        return value
+
+
+class Vocabulary:
+    """The words of the slot that serves."""
+
+    def __init__(self) -> None:
+        self._known: Memory[Known | str] = Memory()
+        self._meanings: Memory[list[Known]] = Memory()
+
+    async def known(self, database: Database, slot: str, stems: Sequence[str]) -> dict[str, Known]:
+        """Those of the stems that documents have."""
+        found: dict[str, Known] = {}
+        missing: list[str] = []
+        for each in dict.fromkeys(stems):
+            kept = self._known.get((slot, each))
+            if kept is None:
+                missing.append(each)
+            elif isinstance(kept, Known):
+                found[each] = kept
+        if missing:
+            looked_up = await word_store.find_stems(database, slot, missing)
+            for each in missing:
+                if each in looked_up:
+                    found[each] = looked_up[each]
+                    self._known.keep((slot, each), looked_up[each], KNOWN_S)
+                else:
+                    self._known.keep((slot, each), each, UNKNOWN_S)
+        return found
+
+    async def meanings(self, database: Database, slot: str, word: str) -> list[Known]:
+        """What a word that documents do not have may mean: words that begin so, else words a slip or two away."""
+        kept = self._meanings.get((slot, word))
+        if kept is not None:
+            return kept
+        found = await self.completions(database, slot, word) or await self._corrections(database, slot, word)
+        return self._meanings.keep((slot, word), found, UNKNOWN_S)
+
+    async def completions(self, database: Database, slot: str, word: str) -> list[Known]:
+        """What begins with a word, the commonest first. Numbers mean what they say."""
+        if len(word) < PREFIX_MIN or not word.isalpha():
+            return []
+        return await word_store.find_prefix(database, slot, word, MEANINGS_MAX)
+
+    async def _corrections(self, database: Database, slot: str, word: str) -> list[Known]:
+        most = slips_max(word)
+        if most == 0:
+            return []
+        near = [word, *sorted(one_slip_away(word))]
+        alike = await word_store.find_alike(database, slot, word, near)
+        judged = [(slips(word, other, most), -known.anywhere, known.stem, known) for other, known in alike]
+        best = min((distance for distance, *_ in judged), default=most + 1)
+        if best > most:
+            return []
+        nearest = sorted(each for each in judged if each[0] == best)
+        return list({known.stem: known for *_, known in nearest}.values())[:MEANINGS_MAX]
+
+
+def unknown(word: str) -> Known:
+    """A word that no document has."""
+    return Known(stem(word), 0, 0)
