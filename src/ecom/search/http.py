@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import msgspec
 from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromQuery
-from msgspec import Meta
+from litestar.params import FromQuery, QueryParameter
 
 from dovecote.database import Database
 from ecom.search import operators
-from ecom.search.domain import Ask, Found, Sort
+from ecom.search.domain import PRICE_MAX, Ask, Found, Sort
 from ecom.search.index import Index
 from ecom.web.problems import Problem
 
@@ -26,30 +25,31 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SORTS = {sort.value: sort for sort in Sort}
 _encode = msgspec.json.encode
 
-Text = Annotated[str, Meta(max_length=QUERY_MAX)]
-Price = Annotated[Decimal, Meta(ge=0)]
+Text = Annotated[str, QueryParameter(max_length=QUERY_MAX)]
 
 
 def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
     """The calls of the search service."""
 
-    @get("/api/search/products")
+    @get("/api/search/products", summary="Products that fit")
     async def search(
-        q: FromQuery[Text] = "",
-        category: FromQuery[Text] = "",
-        brand: FromQuery[Text] = "",
+        q: Text = "",
+        category: Text = "",
+        brand: Text = "",
         activeOnly: FromQuery[bool] = True,  # noqa: FBT002, N803 (the wire contract's)
-        priceMin: FromQuery[Price | None] = None,  # noqa: N803
-        priceMax: FromQuery[Price | None] = None,  # noqa: N803
-        page: FromQuery[Annotated[int, Meta(ge=0, le=OFFSET_MAX)]] = 0,
-        size: FromQuery[Annotated[int, Meta(ge=1, le=SIZE_MAX)]] = 20,
-        sortBy: FromQuery[Text] = "score",  # noqa: N803
-        direction: FromQuery[Text] = "desc",
+        priceMin: FromQuery[str | None] = None,  # noqa: N803
+        priceMax: FromQuery[str | None] = None,  # noqa: N803
+        page: Annotated[int, QueryParameter(ge=0, le=OFFSET_MAX)] = 0,
+        size: Annotated[int, QueryParameter(ge=1, le=SIZE_MAX)] = 20,
+        sortBy: Text = "score",  # noqa: N803
+        direction: Text = "desc",
         facets: FromQuery[bool] = False,  # noqa: FBT002
     ) -> Response[bytes]:
+        """Best first, or as sorted; ``direction`` is of no account for the score."""
         for name, text in (("q", q), ("category", category), ("brand", brand)):
             _refuse_control(name, text)
-        if priceMin is not None and priceMax is not None and priceMin > priceMax:
+        lowest, highest = _price("priceMin", priceMin), _price("priceMax", priceMax)
+        if lowest is not None and highest is not None and lowest > highest:
             raise _invalid("priceMin", "is above priceMax")
         if page * size > OFFSET_MAX:
             raise _invalid("page", f"goes further than {OFFSET_MAX} products; narrow the search instead")
@@ -58,8 +58,8 @@ def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
             category=category,
             brand=brand,
             active_only=activeOnly,
-            price_min=priceMin,
-            price_max=priceMax,
+            price_min=lowest,
+            price_max=highest,
             page=page,
             size=size,
             sort=_SORTS.get(sortBy, Sort.SCORE),
@@ -68,10 +68,11 @@ def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
         )
         return Response(_body(await index.search(database, ask), ask), media_type=MediaType.JSON)
 
-    @get("/api/search/autocomplete")
+    @get("/api/search/autocomplete", summary="Names that go on as typed")
     async def autocomplete(
-        q: FromQuery[Text] = "", size: FromQuery[Annotated[int, Meta(ge=1, le=SUGGESTIONS_MAX)]] = 10
+        q: Text = "", size: Annotated[int, QueryParameter(ge=1, le=SUGGESTIONS_MAX)] = 10
     ) -> Response[bytes]:
+        """Each name once, as it is written."""
         _refuse_control("q", q)
         return Response(_encode(await index.suggest(database, q, size)), media_type=MediaType.JSON)
 
@@ -91,6 +92,18 @@ def _body(found: Found, ask: Ask) -> bytes:
             b"}",
         )
     )
+
+
+def _price(field: str, text: str | None) -> Decimal | None:
+    if not text:
+        return None
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        raise _invalid(field, "is no number") from None
+    if not price.is_finite() or price < 0 or price >= PRICE_MAX:
+        raise _invalid(field, "is no price")
+    return price
 
 
 def _refuse_control(field: str, text: str) -> None:
