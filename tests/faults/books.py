@@ -10,8 +10,10 @@ import asyncpg
 
 from ecom.local import Home
 from ecom.local.postgres import NAME, start_postgres, url
+from ecom.shop import SERVICES
 
-SERVICES = ("order", "payment", "inventory", "notification")
+__all__ = ["AWAY", "FINAL", "SERVICES", "ask", "harm", "orders"]
+
 FINAL = {"CONFIRMED", "FAILED", "TIMED_OUT", "CANCELLED"}
 
 # What PostgreSQL says while it starts, stops, or has no tables yet.

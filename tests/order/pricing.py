@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -16,7 +17,9 @@ from ecom.order.service import build
 from ecom.web.application import application
 
 AT_ONCE = {"APP_ORDER_PRICEPATIENCE": "PT0S"}
-LONG = {"APP_ORDER_PRICEPATIENCE": "PT30S"}
+# Longer than a test waits: what is placed was placed for its news, and not for the end of the patience.
+LONG = {"APP_ORDER_PRICEPATIENCE": "PT1M"}
+SOON_SECONDS = 30
 
 
 @contextlib.asynccontextmanager
@@ -35,6 +38,11 @@ def body(*lines: dict[str, Any], currency: str = "EUR") -> dict[str, Any]:
 def line(product_id: str, price: float | str, **changes: Any) -> dict[str, Any]:
     """A line as clients in the field send it: sku = productId, the price a JSON number."""
     return {"productId": product_id, "sku": product_id, "quantity": 1, "unitPrice": price, **changes}
+
+
+async def soon(*orders: asyncio.Task[httpx.Response]) -> list[httpx.Response]:
+    """The answers to orders whose news has come, long before their patience ends."""
+    return await asyncio.wait_for(asyncio.gather(*orders), SOON_SECONDS)
 
 
 def waiting() -> int:

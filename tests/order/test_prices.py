@@ -113,6 +113,16 @@ async def test_a_batch_is_one_statement_and_the_last_word_in_it_stands(database:
     assert [(row[2], row[6]) for row in await prices(database)] == [(Decimal(400 + n), 5) for n in range(100)]
 
 
+async def test_of_two_words_with_one_version_the_first_stands(database: Database) -> None:
+    """In one batch as in two: a version is said once, and what repeats it is not news."""
+    for product_id, batches in (("one", [2]), ("two", [1, 1])):
+        said = [(product(product_id, "1", 1), START), (product(product_id, "2", 1), START + timedelta(seconds=1))]
+        for count in batches:
+            await hear(database, said[:count])
+            said = said[count:]
+    assert [row[2] for row in await prices(database)] == [Decimal(1), Decimal(1)]
+
+
 async def test_the_list_is_read_as_it_was_kept(database: Database, shop: OrderShop) -> None:
     """Digits, sku, currency in capitals; a product is for sale unless it says otherwise; unknown ids are left out."""
     await shop.sell(product("a", "9.90", 1, sku="S", currency="eur"), product("b", "100", active=False))
