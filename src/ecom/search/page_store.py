@@ -122,6 +122,8 @@ class Scope:
     active_only: bool
     price_min: Decimal | None
     price_max: Decimal | None
+    writes: int
+    """How often the slot has been written to: what was counted before the last time is out of date."""
 
     @property
     def arguments(self) -> tuple[str, bool, Decimal | None, Decimal | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,10 @@ SAMPLED_FOR = 2.5
 TRIES_MAX = 4
 EVERYTHING_ELSE = 2**60
 WALK_ROWS_MAX = 20_000
-COUNT_S = 2.0
+COUNT_S = 30.0
+UNSETTLED_S = 5.0
+"""A change made in this process may be committed that much later, unseen by what was counted meanwhile."""
+UNSETTLED_COUNT_S = 1.0
 SIZE_S = 30.0
 FACET_VALUES_MAX = 50
 
@@ -51,6 +55,13 @@ class Pages:
         self._counts: Memory[int] = Memory()
         self._sizes: Memory[int] = Memory()
         self._facets: Memory[dict[str, Sequence[Count]]] = Memory()
+        self._changed_at = float("-inf")
+
+    def changed(self) -> None:
+        """Documents are being changed: what was counted is out of date."""
+        self._counts = Memory()
+        self._facets = Memory()
+        self._changed_at = time.monotonic()
 
     async def by_tier(self, database: Database, scope: Scope, tiers: Tiers, *, limit: int, offset: int) -> Page:
         """A page in the order of tiers."""
@@ -59,9 +70,9 @@ class Pages:
             total, hits = await page_store.sorted_page(
                 database, scope, tiers.exact, _queries(fitting), most=LOOKED_AT_MAX + 1, limit=limit, offset=offset
             )
+            self._learn(scope, fitting[-1], total)
             if total <= LOOKED_AT_MAX:
                 return Page(hits, total, is_exact=True)
-            self._learn(scope, fitting[-1], total)
         page = await self._sampled(database, scope, tiers.exact, fitting, limit=limit, offset=offset)
         if page is not None:
             return page
@@ -148,7 +159,7 @@ class Pages:
             return kept
         if page.is_exact:
             found = await page_store.facets(database, scope, lexemes, FACET_VALUES_MAX)
-            return self._facets.keep(key, found, COUNT_S)
+            return self._facets.keep(key, found, self._count_s)
         places = first_places(1 / 8)
         if places is None:
             raise AssertionError("an eighth of all places is a sample")
@@ -158,21 +169,32 @@ class Pages:
             facet: [Count(each.value, round(each.count / share)) for each in values]
             for facet, values in (await page_store.facets(database, scope, query, FACET_VALUES_MAX)).items()
         }
-        return self._facets.keep(key, found, COUNT_S)
+        return self._facets.keep(key, found, self._count_s)
 
     async def _count(self, database: Database, scope: Scope, lexemes: str) -> int:
         kept = self._counts.get((scope, lexemes))
         if kept is not None:
             return kept
         counted = await page_store.count(database, scope, lexemes, TOTAL_MAX + 1)
-        return self._counts.keep((scope, lexemes), counted, COUNT_S)
+        return self._counts.keep((scope, lexemes), counted, self._count_s)
+
+    @property
+    def _count_s(self) -> float:
+        """How long a count may be kept: what others change shows in the scope's writes."""
+        settled = time.monotonic() - self._changed_at > UNSETTLED_S
+        return COUNT_S if settled else UNSETTLED_COUNT_S
 
     def _size(self, scope: Scope, tier: Tier) -> int:
-        learnt = self._sizes.get((scope, tier.query))
+        learnt = self._sizes.get(_matches(scope, tier))
         return tier.size if learnt is None else learnt
 
     def _learn(self, scope: Scope, tier: Tier, size: int) -> None:
-        self._sizes.keep((scope, tier.query), size, SIZE_S)
+        self._sizes.keep(_matches(scope, tier), size, SIZE_S)
+
+
+def _matches(scope: Scope, tier: Tier) -> object:
+    """What a size is learnt of: as good as it was after some writes more."""
+    return scope.arguments, tier.query
 
 
 def _page(hits: Sequence[str], total: int) -> Page:

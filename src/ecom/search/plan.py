@@ -2,8 +2,8 @@
 
 An answer is ordered by tier, and within a tier by place; no score is computed, so a common word costs no more than a
 rare one. The tiers: the name is what was typed; its words stand in the name as they were typed; all words stand in the
-name; all words stand somewhere. Behind them, where words were unknown or found too little, the same for what may have
-been meant.
+name; all stand somewhere and one at least in the name; all stand somewhere. Behind them, where words were unknown or
+found too little, the same for what may have been meant.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import attrgetter
 
 from ecom.search.domain import Field, sample, sample_fine, whole
 
@@ -104,8 +103,7 @@ def relaxed(meanings: Meanings, only: Filters, documents: int) -> Tiers | None:
         return None
     without = [[*meanings[:i], *meanings[i + 1 :]] for i in range(len(meanings))]
     each = [_everywhere(some, only, documents) for some in without]
-    narrow, wide = zip(*each, strict=True)
-    return Tiers("", (_either(narrow), _either(wide)))
+    return Tiers("", tuple(_either([tiers[place] for tiers in each]) for place in (0, 1, -1)))
 
 
 def first_places(share: float) -> tuple[str, float] | None:
@@ -122,20 +120,22 @@ def first_places(share: float) -> tuple[str, float] | None:
 def names_with(stems: Sequence[str], ends: Sequence[Known], documents: int) -> Tiers:
     """Names that have the words, and one of those that the last may become."""
     meanings = [*([Known(stem, documents, documents)] for stem in stems), ends]
-    narrow, _ = _everywhere(meanings, Filters("", documents), documents)
+    narrow, *_ = _everywhere(meanings, Filters("", documents), documents)
     return Tiers("", (narrow,))
 
 
 def _everywhere(meanings: Meanings, only: Filters, documents: int) -> list[Tier]:
-    """Two tiers: all words in the name, and all words somewhere."""
-    return [
-        _with(
-            only,
-            _all(dict.fromkeys(_any(make(each.stem) for each in meaning) for meaning in meanings)),
-            _guess([sum(count(each) for each in meaning) for meaning in meanings] + [only.size], documents),
-        )
-        for make, count in ((_in_name, attrgetter("in_name")), (_anywhere, attrgetter("anywhere")))
-    ]
+    """All words in the name; all words somewhere and one at least in the name; all words somewhere."""
+    in_name = list(dict.fromkeys(_any(_in_name(each.stem) for each in meaning) for meaning in meanings))
+    anywhere = list(dict.fromkeys(_any(_anywhere(each.stem) for each in meaning) for meaning in meanings))
+    names = [sum(each.in_name for each in meaning) for meaning in meanings]
+    wholes = [sum(each.anywhere for each in meaning) for meaning in meanings]
+    size = _guess([*wholes, only.size], documents)
+    narrow = _with(only, _all(in_name), _guess([*names, only.size], documents))
+    wide = _with(only, _all(anywhere), size)
+    if len(in_name) == 1:
+        return [narrow, wide]
+    return [narrow, _with(only, _all([*anywhere, _any(in_name)]), min(size, sum(names))), wide]
 
 
 def _guess(sizes: Sequence[int], documents: int) -> int:

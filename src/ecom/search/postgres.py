@@ -12,9 +12,9 @@ from ecom.search import name_store, plan, store, word_store
 from ecom.search.domain import Ask, Change, Found, Hit, Sort, latest
 from ecom.search.page_store import Scope
 from ecom.search.pages import Page, Pages
-from ecom.search.plan import Known, Tiers
+from ecom.search.plan import Filters, Known, Tiers
 from ecom.search.vocabulary import Memory, Vocabulary, unknown
-from ecom.search.words import stem, tokens
+from ecom.search.words import abbreviation, stem, tokens
 
 STATE_S = 1.0
 FEW = 3
@@ -29,10 +29,26 @@ _hit = msgspec.json.Decoder(Hit).decode
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Which slot serves, and about how many documents it has."""
+    """Which slot serves, about how many documents it has, and how often it has been written to."""
 
     live: str
     documents: int
+    writes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A search with what is the same for every attempt at it."""
+
+    ask: Ask
+    state: State
+    only: Filters
+
+    @property
+    def scope(self) -> Scope:
+        """Where it looks."""
+        ask, state = self.ask, self.state
+        return Scope(state.live, ask.active_only, ask.price_min, ask.price_max, state.writes)
 
 
 class PostgresIndex:
@@ -47,6 +63,7 @@ class PostgresIndex:
         """Guarded, into every slot that must know."""
         state = await store.hold_state(tx)
         [live, *_] = await store.put(tx, state.slots, latest(changes))
+        self._pages.changed()
         return live
 
     async def search(self, database: Database, ask: Ask) -> Found:
@@ -54,26 +71,43 @@ class PostgresIndex:
         if any(text.strip() and not tokens(text) for text in (ask.text, ask.category, ask.brand)):
             return NOTHING  # signs only: no document has such a word
         state = await self._read_state(database)
-        words, filtered = tokens(ask.text), tokens(f"{ask.category} {ask.brand}")
-        known = await self._vocabulary.known(database, state.live, list(map(stem, (*words, *filtered))))
-        only = plan.filters(
-            ask.category, ask.brand, [known.get(stem(each), unknown(each)) for each in filtered], state.documents
-        )
-        meanings = [[known.get(stem(word), unknown(word))] for word in words]
-        tiers = plan.strict(words, meanings, only, state.documents)
-        page = NO_PAGE
-        if all(meaning[0].stem in known for meaning in meanings):
-            page = await self._page(database, state, tiers, ask)
+        asked = _Asked(ask, state, await self._filters(database, state, ask))
+        words = tokens(ask.text)
+        tiers, page = await self._strictly(database, asked, words)
+        if page.total == 0 and len(words) > 1:
+            joined = await self._vocabulary.joined(database, state.live, words)
+            if joined != list(words):
+                words = tuple(joined)
+                tiers, page = await self._strictly(database, asked, words)
         if words and page.total < FEW:
-            meanings = [await self._meanings(database, state, word, known, is_last=word is words[-1]) for word in words]
-            for wider in (
-                plan.meant(words, meanings, only, state.documents),
-                plan.relaxed(meanings, only, state.documents),
-            ):
-                if wider is not None and wider != tiers and (page.total == 0 or wider.exact):
-                    tiers = wider
-                    page = await self._page(database, state, tiers, ask)
-        return await self._found(database, state, tiers, page, ask)
+            tiers, page = await self._widely(database, asked, words, tiers, page)
+        facets = None
+        if ask.facets:
+            facets = await self._pages.facets(database, asked.scope, tiers.tiers[-1].query, page)
+        return Found(page.hits, page.total, page.is_exact, facets)
+
+    async def _strictly(self, database: Database, asked: _Asked, words: Sequence[str]) -> tuple[Tiers, Page]:
+        """Words taken as they are; where documents do not have them all, there is nothing to look for."""
+        known = await self._vocabulary.known(database, asked.state.live, list(map(stem, words)))
+        meanings = [[known.get(stem(word), unknown(word))] for word in words]
+        tiers = plan.strict(words, meanings, asked.only, asked.state.documents)
+        if not all(stem(word) in known for word in words):
+            return tiers, NO_PAGE
+        return tiers, await self._page(database, asked, tiers)
+
+    async def _widely(
+        self, database: Database, asked: _Asked, words: Sequence[str], tiers: Tiers, page: Page
+    ) -> tuple[Tiers, Page]:
+        """What the words may mean; and where nobody has that, all of them but one."""
+        words, meanings = await self._meanings(database, asked.state, words)
+        meant = plan.meant(words, meanings, asked.only, asked.state.documents)
+        if meant != tiers:
+            tiers, page = meant, await self._page(database, asked, meant)
+        if page.total == 0:
+            relaxed = plan.relaxed(meanings, asked.only, asked.state.documents)
+            if relaxed is not None:
+                tiers, page = relaxed, await self._page(database, asked, relaxed)
+        return tiers, page
 
     async def suggest(self, database: Database, typed: str, size: int) -> list[str]:
         """Names that begin as typed, then names with a word that does."""
@@ -89,7 +123,7 @@ class PostgresIndex:
             ends = await self._vocabulary.completions(database, state.live, last)
             if ends:
                 tiers = plan.names_with(list(map(stem, whole)), ends[:ENDS_MAX], state.documents)
-                scope = Scope(state.live, active_only=True, price_min=None, price_max=None)
+                scope = Scope(state.live, active_only=True, price_min=None, price_max=None, writes=state.writes)
                 page = await self._pages.by_tier(database, scope, tiers, limit=NAMES_PER_SUGGESTION * size, offset=0)
                 found += [_hit(hit).name for hit in page.hits]
         return list({" ".join(tokens(name)): name for name in reversed(found)}.values())[::-1][:size]
@@ -104,31 +138,42 @@ class PostgresIndex:
             return kept
         return self._state.keep(None, State(*await word_store.read_state(database)), STATE_S)
 
-    async def _meanings(
-        self, database: Database, state: State, word: str, known: dict[str, Known], *, is_last: bool
-    ) -> list[Known]:
-        itself = known.get(stem(word))
-        if itself is None:
-            return await self._vocabulary.meanings(database, state.live, word) or [unknown(word)]
-        if not is_last:
-            return [itself]
-        completions = await self._vocabulary.completions(database, state.live, word)
-        return [itself, *(each for each in completions if each.stem != itself.stem)]
+    async def _filters(self, database: Database, state: State, ask: Ask) -> Filters:
+        words = tokens(f"{ask.category} {ask.brand}")
+        known = await self._vocabulary.known(database, state.live, list(map(stem, words)))
+        return plan.filters(
+            ask.category, ask.brand, [known.get(stem(word), unknown(word)) for word in words], state.documents
+        )
 
-    async def _page(self, database: Database, state: State, tiers: Tiers, ask: Ask) -> Page:
-        scope = _scope(state, ask)
+    async def _meanings(
+        self, database: Database, state: State, words: Sequence[str]
+    ) -> tuple[list[str], list[list[Known]]]:
+        """What each word may mean, the likeliest first; a word that means nothing may be two."""
+        meanings: list[tuple[str, list[Known]]] = []
+        for number, word in enumerate(words, start=1):
+            found = await self._meanings_of(database, state, word, is_last=number == len(words))
+            halves = () if found else await self._vocabulary.halves(database, state.live, word)
+            if halves:
+                known = await self._vocabulary.known(database, state.live, list(map(stem, halves)))
+                meanings += [(half, [known[stem(half)]]) for half in halves]
+            else:
+                meanings.append((word, found or [unknown(word)]))
+        return [word for word, _ in meanings], [found for _, found in meanings]
+
+    async def _meanings_of(self, database: Database, state: State, word: str, *, is_last: bool) -> list[Known]:
+        short = abbreviation(stem(word))
+        known = await self._vocabulary.known(database, state.live, [stem(word), short])
+        found = [known[each] for each in (stem(word), short) if each in known]
+        if stem(word) not in known:
+            found += await self._vocabulary.meanings(database, state.live, word)
+        elif is_last:
+            found += await self._vocabulary.completions(database, state.live, word)
+        return list({each.stem: each for each in found}.values())
+
+    async def _page(self, database: Database, asked: _Asked, tiers: Tiers) -> Page:
+        ask = asked.ask
         offset = ask.page * ask.size
         if ask.sort is Sort.SCORE:
-            return await self._pages.by_tier(database, scope, tiers, limit=ask.size, offset=offset)
+            return await self._pages.by_tier(database, asked.scope, tiers, limit=ask.size, offset=offset)
         by = ask.sort, ask.descending
-        return await self._pages.by_key(database, scope, tiers.tiers[-1], by, limit=ask.size, offset=offset)
-
-    async def _found(self, database: Database, state: State, tiers: Tiers, page: Page, ask: Ask) -> Found:
-        facets = None
-        if ask.facets:
-            facets = await self._pages.facets(database, _scope(state, ask), tiers.tiers[-1].query, page)
-        return Found(page.hits, page.total, page.is_exact, facets)
-
-
-def _scope(state: State, ask: Ask) -> Scope:
-    return Scope(state.live, ask.active_only, ask.price_min, ask.price_max)
+        return await self._pages.by_key(database, asked.scope, tiers.tiers[-1], by, limit=ask.size, offset=offset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from dovecote.database import Database
@@ -19,6 +20,7 @@ UNKNOWN_S = 0.3
 MEANINGS_MAX = 20
 REMEMBERED_MAX = 20_000
 PREFIX_MIN = 2
+HALF_MIN = 3
 
 V = TypeVar("V")
 
@@ -76,6 +78,31 @@ class Vocabulary:
             return kept
         found = await self.completions(database, slot, word) or await self._corrections(database, slot, word)
         return self._meanings.keep((slot, word), found, UNKNOWN_S)
+
+    async def joined(self, database: Database, slot: str, words: Sequence[str]) -> list[str]:
+        """The words with those neighbours made one that documents write as one: tooth paste, toothpaste."""
+        pairs = [left + right if left.isalpha() and right.isalpha() else "" for left, right in pairwise(words)]
+        known = await self.known(database, slot, [stem(pair) for pair in pairs if pair])
+        made: list[str] = []
+        is_taken = False
+        for word, pair in zip(words, [*pairs, ""], strict=True):
+            if is_taken:
+                is_taken = False
+            elif stem(pair) in known:
+                made.append(pair)
+                is_taken = True
+            else:
+                made.append(word)
+        return made
+
+    async def halves(self, database: Database, slot: str, word: str) -> list[str]:
+        """The two words that an unknown one is made of, if documents have both: icecream, ice cream."""
+        if not word.isalpha():
+            return []
+        cuts = [(word[:place], word[place:]) for place in range(HALF_MIN, len(word) - HALF_MIN + 1)]
+        known = await self.known(database, slot, [stem(half) for cut in cuts for half in cut])
+        whole = [cut for cut in cuts if all(stem(half) in known for half in cut)]
+        return list(max(whole, key=lambda cut: min(known[stem(half)].anywhere for half in cut), default=()))
 
     async def completions(self, database: Database, slot: str, word: str) -> list[Known]:
         """What begins with a word, the commonest first. Numbers mean what they say."""

@@ -14,7 +14,13 @@ RANGE_MAX = 2_000
 """Words of a prefix that are looked at: a short prefix of a large vocabulary has too many to weigh them all."""
 ALIKE_MAX = 200
 
-READ_STATE = Sql("SELECT live, documents FROM index_state")
+# The writes tell when a count is out of date; the statistics lag behind the table by a second, at worst by ten.
+READ_STATE = Sql("""
+    SELECT s.live, s.documents,
+           coalesce((SELECT t.n_tup_ins + t.n_tup_upd + t.n_tup_del
+                       FROM pg_stat_user_tables AS t WHERE t.relid = ('document_' || s.live)::regclass), 0) AS writes
+      FROM index_state AS s
+""")
 FIND_STEMS = Sql("""
     SELECT stem, max(in_name) AS in_name, max(anywhere) AS anywhere
       FROM word
@@ -38,12 +44,12 @@ FIND_ALIKE = Sql("""
 """)
 
 
-async def read_state(database: Database) -> tuple[str, int]:
-    """The slot that serves, and about how many documents it has."""
+async def read_state(database: Database) -> tuple[str, int, int]:
+    """The slot that serves, about how many documents it has, and how often it has been written to."""
     row = await database.fetchrow(READ_STATE)
     if row is None:
         raise LookupError("index_state has lost its one row")
-    return row["live"], row["documents"]
+    return row["live"], row["documents"], row["writes"]
 
 
 async def find_stems(database: Database, slot: str, stems: Sequence[str]) -> dict[str, Known]:

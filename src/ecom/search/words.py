@@ -58,6 +58,18 @@ def stem(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=_CACHED_WORDS)
+def abbreviation(word: str) -> str:
+    """The word as labels shorten it, without vowels and doubled letters (frozen, frzn; supply, sply); or nothing."""
+    if len(word) < 5 or not word.isascii() or not word.isalpha():
+        return ""
+    short = word[0]
+    for letter in word[1:]:
+        if letter not in "aeiou" and letter != short[-1]:
+            short += letter
+    return short if 3 <= len(short) < len(word) else ""
+
+
 def stems(words: Iterable[str]) -> tuple[str, ...]:
     """The words without their plurals."""
     return tuple(map(stem, words))
