@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from tests.cli.conftest import Command
@@ -30,3 +31,23 @@ async def test_a_floor_that_prints_no_rate_is_named(ecom: Command, tmp_path: Pat
     code, _, err = await ecom.run("bench", "saga", "--floor", str(script))
     assert code != 0
     assert "silent.py printed no rate" in err
+
+
+async def test_a_few_products_are_imported_and_found_and_a_multiple_of_them_after(ecom: Command) -> None:
+    """Every product becomes searchable, nothing asked fails, and the larger catalogue's figures stand beside them."""
+    code, out, err = await ecom.run(
+        *("bench", "search", "--products", "300", "--times", "2", "--clients", "2", "--seconds", "0.5", "--json")
+    )
+    assert code == 0, err
+    report = json.loads(out.splitlines()[-1])
+    grown = report["grown"]
+    assert (report["products"], grown["products"], report["times"]) == (300, 600, 2)
+    for stage in (report, grown):
+        assert stage["rate_per_s"] > 0
+        assert 0 < stage["p50_ms"] <= stage["p99_ms"]
+        assert stage["queries_per_s"] > 0
+        assert 0 < stage["autocomplete_p50_ms"] <= stage["autocomplete_p99_ms"]
+        assert set(stage["kinds"]) == {"product", "chance", "common", "typo"}
+        assert (stage["failed"], stage["first_failure"]) == (0, "")
+    assert report["cores"] == os.cpu_count()
+    assert report["clients"] == 2

@@ -76,7 +76,7 @@ async def _served(prefix: str) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def asking(url: str) -> AsyncIterator[Ask]:
-    """Ask a shop's search over HTTP, as a shopper does: nothing filtered, nothing sorted but by relevance."""
+    """Ask a shop's search over HTTP, as a shopper does who sets nothing."""
     import aiohttp
 
     from dovecote.errors import UnavailableError
@@ -84,7 +84,7 @@ async def asking(url: str) -> AsyncIterator[Ask]:
     async with aiohttp.ClientSession() as session:
 
         async def ask(query: str, count: int) -> Sequence[Hit]:
-            given = {"q": query, "size": str(count), "activeOnly": "false"}
+            given = {"q": query, "size": str(count)}
             try:
                 async with session.get(f"{url}/api/search/products", params=given) as answer:
                     if answer.status != HTTPStatus.OK:

@@ -12,7 +12,7 @@ from msgspec import Meta
 from dovecote.database import Database
 from dovecote.service import Blueprint
 from dovecote.settings import App, Group, load
-from ecom.search import http, reindex, reindex_http
+from ecom.search import http, reindex, reindex_http, relevance_http
 from ecom.search.handlers import hears
 from ecom.search.jobs import jobs
 from ecom.search.postgres import PostgresIndex
@@ -51,7 +51,8 @@ def build(environ: Mapping[str, str]) -> Built:
 
     def routes(database: Database) -> list[HTTPRouteHandler]:
         rebuilding = reindex_http.routes(database, base_url=own.product_service_base_url)
-        return [*http.routes(database, index=index), *rebuilding]
+        judging = relevance_http.routes(database, index=index, target=own.relevance.target_pass_rate)
+        return [*http.routes(database, index=index), *rebuilding, *judging]
 
     blueprint = Blueprint(
         name=NAME,
