@@ -7,15 +7,16 @@ knows only page numbers: there a product may be passed over when another is dele
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Annotated
 
 import aiohttp
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from dovecote.errors import DovecoteError
 
@@ -54,8 +55,13 @@ class Listed(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def changed_at(self) -> datetime | None:
-        """When the change was made whose version this is."""
-        return None if self.version is None else _instant(self.updated_at)
+        """When the change was made whose version this is, where that can be read."""
+        if self.version is None:
+            return None
+        try:
+            return _instant(self.updated_at)
+        except msgspec.MsgspecError:
+            return None
 
 
 class Page(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,7 +73,8 @@ class Page(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _page = msgspec.json.Decoder(Page).decode
-_instant = msgspec.json.Decoder(datetime).decode
+_Moment = Annotated[datetime, Meta(tz=True)] | None
+_instant: Callable[[msgspec.Raw], datetime | None] = msgspec.json.Decoder(_Moment).decode
 
 
 @dataclass(frozen=True, slots=True)

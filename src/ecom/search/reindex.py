@@ -29,8 +29,6 @@ PAGES_AHEAD_MAX = 4
 BEAT_EVERY_S = 5.0
 WATCH_EVERY = timedelta(seconds=10)
 VERSION_MAX = 2**63 - 1
-COMMIT_MARGIN = timedelta(minutes=1)
-"""An event that is older than this was committed before the rebuild began, so every page knows of it."""
 
 log = structlog.get_logger("ecom.search.reindex")
 
@@ -103,7 +101,7 @@ async def _read_all(database: Database, run: Run, source: Pages, size: int) -> N
             for _ in pages:
                 room.release()
             listed = [product for page in pages for product in page]
-            changes = _changes(listed, run.started_at)
+            changes = _changes(listed, run.unversioned_at)
             await reindex_store.fill(database, run, changes, pages=len(pages), fetched=len(listed))
         await reading
     finally:
@@ -135,16 +133,15 @@ async def _beat(database: Database, run: Run) -> None:
                 raise
 
 
-def _changes(listed: Iterable[Listed], started_at: datetime) -> list[Change]:
+def _changes(listed: Iterable[Listed], unversioned_at: datetime) -> list[Change]:
     """Products of pages as changes; one that cannot be indexed is left out, as its event would be.
 
-    A product with a version was changed when it says. Without one, its page counts as older than every event that it
-    may not know of, and as newer than all others.
+    A product with a version was changed when it says.
     """
     changes = []
     for product in listed:
         try:
-            changes.append(_change(product, product.changed_at or started_at - COMMIT_MARGIN))
+            changes.append(_change(product, product.changed_at or unversioned_at))
         except ValueError as error:
             log.warning("a product cannot be indexed", product=product.id[:PRODUCT_ID_MAX], why=str(error))
     return changes

@@ -20,6 +20,8 @@ from ecom.search.domain import Change, latest
 
 STALE_AFTER = timedelta(seconds=30)
 """A rebuild that has not been heard of for so long is dead."""
+COMMIT_MARGIN = timedelta(minutes=1)
+"""An event that is older than this was committed before the rebuild began, so every page knows of it."""
 READERS_LATE = timedelta(seconds=2)
 """So long after a swap a reader may still look at the slot that served before."""
 TAKEN_AT_ONCE = 2_000
@@ -48,7 +50,7 @@ PROGRESS = Sql("""
 """)
 BEAT = Sql("UPDATE index_state SET beat_at = $2 WHERE run_id = $1 AND building IS NOT NULL")
 # Tombstones, or everything, of the slot that serves, for products of which the new one knows nothing or less. What a
-# page said counts more than a word without a version: it was read after that word.
+# page said (with a version, or at $6) was said after all of it: only a higher version knows better.
 TAKE_OVER = Sql("""
     WITH portion AS MATERIALIZED (
         SELECT * FROM document WHERE slot = $1 AND product_id > $3 AND (deleted OR $4) ORDER BY product_id LIMIT $5
@@ -66,7 +68,7 @@ TAKE_OVER = Sql("""
                words = excluded.words, place = excluded.place, deleted = excluded.deleted, version = excluded.version,
                occurred_at = excluded.occurred_at
          WHERE CASE WHEN d.version IS NOT NULL THEN excluded.version > d.version
-                    ELSE excluded.occurred_at > d.occurred_at END
+                    ELSE d.occurred_at <> $6 AND excluded.occurred_at > d.occurred_at END
     )
     SELECT max(product_id) FROM portion
 """)
@@ -108,6 +110,11 @@ class Run:
     live: str
     building: str
     started_at: datetime
+
+    @property
+    def unversioned_at(self) -> datetime:
+        """When a product without a version counts as changed: after all that its page knows, before all else."""
+        return self.started_at - COMMIT_MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +186,8 @@ async def take_over(database: Database, run: Run, *, everything: bool) -> None:
     while after is not None:
         async with database.transaction("work") as tx:
             await _hold(tx, run)
-            after = await tx.fetchval(TAKE_OVER, run.live, run.building, after, everything, TAKEN_AT_ONCE)
+            given = (run.live, run.building, after, everything, TAKEN_AT_ONCE, run.unversioned_at)
+            after = await tx.fetchval(TAKE_OVER, *given)
             await tx.execute(BEAT, run.id, tx.now)
     if everything:
         async with database.transaction("work") as tx:
