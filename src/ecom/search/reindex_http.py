@@ -16,7 +16,7 @@ from litestar.params import FromQuery, QueryParameter
 from dovecote.database import Database
 from ecom.search import reindex, reindex_store
 from ecom.search.catalogue_client import PATH, Catalogue, CatalogueAway, CatalogueUnreadable
-from ecom.search.reindex_store import Progress, RebuildLost, RebuildRuns
+from ecom.search.reindex_store import Progress, RebuildLost, RebuildRuns, Run
 from ecom.web.problems import RETRY_AFTER_SECONDS, Problem
 
 PAGE_SIZE_MAX = 200
@@ -48,9 +48,14 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     error: str | None
 
 
-def routes(database: Database, *, base_url: str) -> list[HTTPRouteHandler]:
-    """The calls; ``base_url`` is the product service as configured, empty where it is not."""
+def routes(database: Database, *, base_url: str, swapped: Callable[[], None]) -> list[HTTPRouteHandler]:
+    """The calls; ``base_url`` is the product service as configured, ``swapped`` tells this process's readers."""
     running: set[asyncio.Task[Progress]] = set()
+
+    async def rebuild(run: Run, source: Catalogue, wish: reindex.Wish) -> Progress:
+        done = await reindex.rebuild(database, run, source, wish)
+        swapped()
+        return done
 
     @post("/api/search/reindex/products", status_code=200)
     async def start(
@@ -65,7 +70,7 @@ def routes(database: Database, *, base_url: str) -> list[HTTPRouteHandler]:
             run = await reindex_store.begin(database)
         except RebuildRuns as error:
             raise Problem(409, "REINDEX_RUNNING", str(error)) from error
-        task = asyncio.create_task(reindex.rebuild(database, run, source, reindex.Wish(pageSize, purgeFirst)))
+        task = asyncio.create_task(rebuild(run, source, reindex.Wish(pageSize, purgeFirst)))
         if not wait:
             running.add(task)
             task.add_done_callback(_heard(running))

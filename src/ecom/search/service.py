@@ -50,7 +50,7 @@ def build(environ: Mapping[str, str]) -> Built:
     index = PostgresIndex()
 
     def routes(database: Database) -> list[HTTPRouteHandler]:
-        rebuilding = reindex_http.routes(database, base_url=own.product_service_base_url)
+        rebuilding = reindex_http.routes(database, base_url=own.product_service_base_url, swapped=index.forget)
         judging = relevance_http.routes(database, index=index, target=own.relevance.target_pass_rate)
         return [*http.routes(database, index=index), *rebuilding, *judging]
 
