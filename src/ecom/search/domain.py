@@ -19,6 +19,7 @@ from ecom.search.words import stems, tokens
 
 PRODUCT_ID_MAX = 200
 ProductId = Annotated[str, Meta(min_length=1, max_length=PRODUCT_ID_MAX)]
+Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 PRICE_MAX = Decimal(10) ** 15
 NAME_WORDS_MAX = 100
 FOLDED_MAX = 200
@@ -41,7 +42,7 @@ class Upserted(Event, frozen=True):
     colors: tuple[str, ...] | None = None
     sizes: tuple[str, ...] | None = None
     active: bool | None = None
-    version: int | None = None
+    version: Version | None = None
 
 
 class Deleted(Event, frozen=True):
@@ -50,7 +51,7 @@ class Deleted(Event, frozen=True):
     EVENT: ClassVar[str] = "product.deleted.v1"
 
     product_id: ProductId
-    version: int | None = None
+    version: Version | None = None
 
 
 class Hit(msgspec.Struct, frozen=True, rename="camel"):

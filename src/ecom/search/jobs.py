@@ -42,8 +42,13 @@ async def count(context: JobContext) -> None:
 
 
 async def forget_tombstones(context: JobContext, ttl: timedelta) -> None:
-    """Forget who died so long ago that no late news of them can come."""
+    """Forget who died so long ago that no late news of them can come.
+
+    Only while nothing waits to be heard: a death of long ago may just have been heard of, and older news be under way.
+    """
     for _ in range(BATCHES_MAX):
+        if await context.lag() > 0:
+            return
         async with context.database.transaction("work") as tx:
             if await store.forget_tombstones(tx, tx.now - ttl, FORGET_BATCH) == 0:
                 return

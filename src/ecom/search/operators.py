@@ -14,7 +14,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from dovecote.database import Database
-from ecom.search.domain import PRODUCT_ID_MAX, Change, Deleted, ProductId, Upserted, deleted, upserted
+from ecom.search.domain import PRODUCT_ID_MAX, Change, Deleted, ProductId, Upserted, Version, deleted, upserted
 from ecom.search.index import Index
 from ecom.web.problems import Problem
 
@@ -34,7 +34,7 @@ class Product(msgspec.Struct, frozen=True, rename="camel"):
     colors: tuple[str, ...] | None = None
     sizes: tuple[str, ...] | None = None
     active: bool | None = None
-    version: int | None = None
+    version: Version | None = None
 
     def event(self, place: str) -> Upserted:
         """The same as the event would say it. Raises Problem where the product has no id."""

@@ -72,7 +72,7 @@ class Pages:
             )
             self._learn(scope, fitting[-1], total)
             if total <= LOOKED_AT_MAX:
-                return Page(hits, total, is_exact=True)
+                return _page(hits, total)
         page = await self._sampled(database, scope, tiers.exact, fitting, limit=limit, offset=offset)
         if page is not None:
             return page

@@ -126,7 +126,10 @@ class PostgresIndex:
                 scope = Scope(state.live, active_only=True, price_min=None, price_max=None, writes=state.writes)
                 page = await self._pages.by_tier(database, scope, tiers, limit=NAMES_PER_SUGGESTION * size, offset=0)
                 found += [_hit(hit).name for hit in page.hits]
-        return list({" ".join(tokens(name)): name for name in reversed(found)}.values())[::-1][:size]
+        once: dict[tuple[str, ...], str] = {}
+        for name in found:
+            once.setdefault(tokens(name), name)
+        return list(once.values())[:size]
 
     def forget(self) -> None:
         """Look again which slot serves: it has just changed."""

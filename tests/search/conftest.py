@@ -1,0 +1,48 @@
+"""A migrated search database, emptied for each test, and the service's door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from dovecote.contracts import Contracts
+from dovecote.database import Database, Voice
+from dovecote.sql import Sql
+from ecom.contracts import CONTRACTS
+from ecom.search.postgres import PostgresIndex
+from ecom.search.service import NAME, SCHEMA
+from tests.search.stories import door
+
+EMPTY = (
+    Sql("SELECT empty_slot('a'), empty_slot('b')"),
+    Sql("DELETE FROM consumed_event_record"),
+    Sql("DELETE FROM dead_letter"),
+    Sql("UPDATE index_state SET live = 'a', building = NULL, documents = 0, counted_writes = NULL"),
+)
+
+
+@pytest.fixture
+async def database(module_database_url: str) -> AsyncIterator[Database]:
+    """The service's schema, migrated once for a module and emptied for each test."""
+    voice = Voice(NAME, Contracts.load(CONTRACTS), {})
+    database = await Database.connect(module_database_url, schema=SCHEMA, voice=voice)
+    async with database.transaction() as tx:
+        for statement in EMPTY:
+            await tx.execute(statement)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def index() -> PostgresIndex:
+    """An index that remembers nothing yet."""
+    return PostgresIndex()
+
+
+@pytest.fixture
+async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service alone."""
+    async with door(database) as client:
+        yield client
