@@ -11,7 +11,7 @@ import pytest
 
 from dovecote.sql import Sql
 from dovecote.testing import eventually
-from ecom.search import reindex_store
+from ecom.search import postgres, reindex_store
 from tests.search.catalogues import Door, answering
 from tests.search.shelves import Shelves, open_shelves, product, searching
 
@@ -177,6 +177,23 @@ async def test_an_operators_word_in_mid_rebuild_stays(shelves: Shelves) -> None:
         await ordered
     names = await shelves.names()
     assert (names["mine"], names["p01"]) == ("Mine", "Mine too")
+
+
+async def test_the_process_that_rebuilt_looks_at_the_new_slot_at_once(
+    shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long its readers remember which slot serves, a swap of its own they know of."""
+    monkeypatch.setattr(postgres, "STATE_S", 3600.0)
+    await stock(shelves, 3)
+    await shelves.http.post("/api/search/index/products", json={"productId": "ghost", "name": "Tea", "price": 1})
+
+    async def found() -> set[str]:
+        answer = (await shelves.http.get("/api/search/products", params={"q": "tea"})).json()
+        return {each["productId"] for each in answer["content"]}
+
+    assert "ghost" in await found()
+    await shelves.reindex()
+    assert await found() == {"p00", "p01", "p02"}
 
 
 async def test_a_second_rebuild_is_refused_while_one_runs(shelves: Shelves) -> None:

@@ -24,7 +24,7 @@ from ecom.search.catalogue_client import Listed
 from ecom.search.domain import PRODUCT_ID_MAX, Change, Upserted, upserted
 from ecom.search.reindex_store import Progress, Run
 
-PAGES_AHEAD_MAX = 4
+PAGES_AHEAD_MAX = 2
 """Pages that are read while others are written; they are then written together."""
 BEAT_EVERY_S = 5.0
 WATCH_EVERY = timedelta(seconds=10)
