@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,10 +79,10 @@ def _tier(hit: Hit, text: str, asked: Sequence[str]) -> int | None:
     everywhere = {*name, *stems(tokens(f"{hit.category} {hit.brand} {hit.description} {' '.join(hit.sizes)}"))}
     if not set(asked) <= everywhere:
         return None
-    pairs = set(zip(name, name[1:], strict=False))
+    pairs = set(pairwise(name))
     if tokens(hit.name) == tokens(text):
         return 0
-    if len(asked) > 1 and all(pair in pairs for pair in zip(asked, asked[1:], strict=False)):
+    if len(asked) > 1 and all(pair in pairs for pair in pairwise(asked)):
         return 1
     if set(asked) <= set(name):
         return 2

@@ -14,7 +14,7 @@ from ecom.search.words import abbreviation, fold, stem, tokens
         ("Crème BRÛLÉE", "creme brulee"),
         ("Straße", "strasse"),
         ("Øresund Łódź Æble œuvre", "oresund lodz aeble oeuvre"),
-        ("İstanbul ılık", "istanbul ilik"),
+        ("\u0130stanbul \u0131l\u0131k", "istanbul ilik"),
         ("\uff26\uff35\uff2c\uff2c \ufb01sh", "full fish"),
         ("ΣΊΣΥΦΟΣ", "σισυφοσ"),
     ],
