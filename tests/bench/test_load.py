@@ -49,7 +49,7 @@ async def server() -> AsyncIterator[int]:
 
 def plan(port: int, *paths: str, seconds: float = 0.2) -> Plan:
     """Two clients, the paths in turn, each a kind of its own."""
-    return Plan("127.0.0.1", port, 2, 0.05, seconds, [(path.strip("/"), path) for path in paths])
+    return Plan("127.0.0.1", port, 2, seconds, [(path.strip("/"), path) for path in paths])
 
 
 async def test_answers_are_counted_by_kind(server: int) -> None:

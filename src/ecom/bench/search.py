@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import quote_plus, urlsplit
 
+import msgspec
+
 from dovecote.database import Database
 from dovecote.events import Cause
 from dovecote.ids import new_trace_id
@@ -118,7 +120,8 @@ class Bench:
 
     async def _ask(self, requests: Sequence[tuple[str, str]]) -> Part:
         address = urlsplit(self.here.url)
-        plan = Plan(address.hostname or "", address.port or 0, self.clients, WARM_S, self.seconds, requests)
+        plan = Plan(address.hostname or "", address.port or 0, self.clients, self.seconds, requests)
+        await asyncio.to_thread(in_a_process, msgspec.structs.replace(plan, seconds=WARM_S))
         spent = self._spent()
         seen = await asyncio.to_thread(in_a_process, plan)
         since = self._since(spent)

@@ -70,8 +70,7 @@ def search(
     stages = loop.run(_search(products, times, clients, seconds, seed))
     reports = [_stage(stage) for stage in stages]
     if not as_json:
-        for report in reports:
-            _print(report)
+        _print(*reports)
         return
     grown = {"times": times, "grown": reports[1]} if len(reports) > 1 else {}
     print(json.dumps({**reports[0], "clients": clients, "cores": os.cpu_count(), **grown}))
@@ -182,7 +181,7 @@ def _stage(stage: Stage) -> Mapping[str, Any]:
 
 
 def _cpu(spent: Spent, count: int) -> Mapping[str, float | None]:
-    """CPU for one request or product; the warm-up's requests count as none, so it is a little too much."""
+    """CPU for one request or product, by who spent it."""
     return {
         "services": _each(spent.services, count),
         "postgres": _each(spent.postgres, count),
@@ -196,11 +195,19 @@ def _each(seconds: float, count: int) -> float | None:
     return round(1000 * seconds / count, 3) if seconds and count else None
 
 
-def _print(report: Mapping[str, Any]) -> None:
+def _print(*reports: Mapping[str, Any]) -> None:
+    """A column each, so that what has grown stands beside what it was."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("what", "reached", title=f"ecom bench {report['bench']}")
-    for name, value in report.items():
-        table.add_row(name, "-" if value is None else str(value))
+    first, *_ = reports
+    table = Table("what", *("reached" for _ in reports), title=f"ecom bench {first['bench']}")
+    for name in first:
+        table.add_row(name, *(_shown(report[name]) for report in reports))
     Console().print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "\n".join(f"{key} {_shown(each)}" for key, each in value.items())
+    return "-" if value is None else str(value)
