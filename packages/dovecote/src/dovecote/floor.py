@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 SWEEP_SECONDS = 2.0
+# A sweep that has far to go (somebody writes for an hour) comes so much later than it took.
+SWEEP_REST = 20.0
 # The scan starts where it could have started this long ago: transactions that commit later than that are
 # found by the sweep.
 FLOOR_LAG_SECONDS = 0.3
@@ -19,13 +21,18 @@ class Floor:
     def __init__(self) -> None:
         self._current = 0
         self._history: deque[tuple[float, int]] = deque()
-        self._swept = 0.0
+        self._sweep_at = 0.0
+
+    def sweep_is_due(self, moment: float) -> bool:
+        """Whether this scan must look at all that may still wait, every SWEEP_SECONDS."""
+        return moment >= self._sweep_at
+
+    def swept(self, moment: float, *, seconds: float) -> None:
+        """A sweep began at that moment and took so long."""
+        self._sweep_at = moment + max(SWEEP_SECONDS, SWEEP_REST * seconds)
 
     def start(self, moment: float) -> int:
-        """The id to scan from; 0, a full sweep, every SWEEP_SECONDS."""
-        if moment - self._swept >= SWEEP_SECONDS:
-            self._swept = moment
-            return 0
+        """The id to scan from, between two sweeps."""
         while self._history and self._history[0][0] <= moment - FLOOR_LAG_SECONDS:
             self._current = self._history.popleft()[1]
         return self._current

@@ -50,12 +50,19 @@ LOCK_LEASED = Sql("""
      ORDER BY i.key
        FOR UPDATE OF i
 """)
+# Kind, due and lease are one for all, or one for each; an array shorter than the others is filled up with its first
+# (a lease that is one for some and none for others comes whole, so that an empty one stays empty).
 INSERT_INTENTS = Sql("""
     INSERT INTO intent (kind, key, subject, body, trace_id, due_at, leased_until, status, attempts, created_at)
     SELECT new.kind, new.key, new.subject, new.body, new.trace_id, new.due_at, new.leased_until, 'PENDING',
            (new.leased_until IS NOT NULL)::int, $8
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], $7::timestamptz[])
-        AS new(kind, key, subject, body, trace_id, due_at, leased_until)
+      FROM (SELECT coalesce(each.kind, ($1::text[])[1]) AS kind, each.key, each.subject, each.body, each.trace_id,
+                   coalesce(each.due_at, ($6::timestamptz[])[1]) AS due_at,
+                   CASE cardinality($7::timestamptz[]) WHEN 1 THEN ($7::timestamptz[])[1] ELSE each.leased_until END
+                       AS leased_until
+              FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[],
+                          $7::timestamptz[])
+                AS each(kind, key, subject, body, trace_id, due_at, leased_until)) AS new
      ORDER BY new.kind, new.key
     ON CONFLICT (kind, key) DO NOTHING
     RETURNING kind, key

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 REPLAY_MAX = 100
 
+# Types and topics are one for all, or one for each: an array shorter than the others is filled up with its first.
 INSERT_EVENTS = Sql("""
     INSERT INTO outbox_event_record
            (event_id, event_type, topic, aggregate_type, aggregate_id, sequence, key, value, trace_id,
             status, attempts, created_at)
-    SELECT new.event_id, new.event_type, new.topic, new.aggregate_type, new.aggregate_id, new.sequence,
-           new.key, new.value, new.trace_id, 'PENDING', 0, $10
+    SELECT new.event_id, coalesce(new.event_type, ($2::text[])[1]), coalesce(new.topic, ($3::text[])[1]),
+           coalesce(new.aggregate_type, ($4::text[])[1]), new.aggregate_id, new.sequence, new.key, new.value,
+           new.trace_id, 'PENDING', 0, $10
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
                   $8::bytea[], $9::text[])
         AS new(event_id, event_type, topic, aggregate_type, aggregate_id, sequence, key, value, trace_id)
@@ -32,19 +34,31 @@ LIST_RECORDS = Sql("""
      ORDER BY id
      LIMIT $2
 """)
-# One of two operators wins a row; the other's call finds it PENDING and leaves it alone.
+# The four conditions are all that may be other than SENT, each with its index; the history is not read.
+LIST_UNSENT = Sql("""
+    SELECT id, event_id, event_type, topic, aggregate_type, aggregate_id, sequence, status, attempts,
+           blocked_by, last_error, created_at, sent_at
+      FROM outbox_event_record
+     WHERE status = $1
+       AND (id >= (SELECT coalesce(max(settled_below), 0) FROM relay_leader) OR behind OR failed
+            OR blocked_by IS NOT NULL)
+     ORDER BY id
+     LIMIT $2
+""")
+# One of two operators wins a row; the other's call finds it PENDING and leaves it alone. Ids may be far below what
+# the relay's sweep looks at: replayed records are found by `behind`.
 REPLAY_FAILED = Sql("""
     WITH chosen AS (
-        SELECT id FROM outbox_event_record WHERE status = 'FAILED' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        SELECT id FROM outbox_event_record WHERE failed ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
     ), replayed AS (
         UPDATE outbox_event_record AS o
-           SET status = 'PENDING', attempts = 0, last_error = NULL, next_attempt_at = NULL
+           SET status = 'PENDING', behind = true, attempts = 0, last_error = NULL, next_attempt_at = NULL
           FROM chosen
          WHERE o.id = chosen.id
         RETURNING o.id
     ), freed AS (
         UPDATE outbox_event_record AS o
-           SET blocked_by = NULL
+           SET blocked_by = NULL, behind = true
           FROM replayed
          WHERE o.blocked_by = replayed.id
         RETURNING o.id
@@ -52,14 +66,19 @@ REPLAY_FAILED = Sql("""
     SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM freed) AS freed
 """)
 COUNT_BY_STATUS = Sql("""
-    SELECT status, count(*) AS records FROM outbox_event_record WHERE status <> 'SENT' GROUP BY status
+    SELECT status, count(*) AS records
+      FROM outbox_event_record
+     WHERE status <> 'SENT'
+       AND (id >= (SELECT coalesce(max(settled_below), 0) FROM relay_leader) OR behind OR failed
+            OR blocked_by IS NOT NULL)
+     GROUP BY status
 """)
 # A FAILED record that others wait for stays: without it nothing could free them.
 DELETE_OLD = Sql("""
     DELETE FROM outbox_event_record
      WHERE id IN (SELECT o.id
                     FROM outbox_event_record AS o
-                   WHERE o.status = $1 AND o.created_at < $2
+                   WHERE o.status = $1 AND o.failed = ($1 = 'FAILED') AND o.created_at < $2
                      AND NOT EXISTS (SELECT 1 FROM outbox_event_record AS waits WHERE waits.blocked_by = o.id)
                    ORDER BY o.id
                    LIMIT $3
@@ -88,7 +107,8 @@ class OutboxEventRecord:
 
 async def records(database: Database, *, status: str = "FAILED", limit: int = 100) -> list[OutboxEventRecord]:
     """The oldest records of a status."""
-    return [OutboxEventRecord(**row) for row in await database.fetch(LIST_RECORDS, status, limit)]
+    sql = LIST_RECORDS if status == "SENT" else LIST_UNSENT
+    return [OutboxEventRecord(**row) for row in await database.fetch(sql, status, limit)]
 
 
 async def replay_failed(database: Database, *, limit: int = REPLAY_MAX) -> int:

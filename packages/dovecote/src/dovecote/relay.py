@@ -83,6 +83,7 @@ class Relay:
             async with asyncio.TaskGroup() as group:
                 group.create_task(term.send_loop(scans, group))
                 group.create_task(term.beat_loop())
+                group.create_task(term.settle_loop())
         except asyncio.CancelledError:
             drain = DRAIN_SECONDS  # an orderly stop waits for what Kafka is about to acknowledge
             raise

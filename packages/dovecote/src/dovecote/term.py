@@ -21,6 +21,7 @@ from dovecote.ids import traceparent
 from dovecote.kafka import Failure, KafkaProducer, Outgoing, SendResult
 from dovecote.leadership import BEAT_SECONDS, beat
 from dovecote.retry import backoff
+from dovecote.settled import SETTLE_SECONDS, Settled
 from dovecote.sql import Sql
 from dovecote.wakeups import RELAY
 
@@ -35,23 +36,37 @@ SCAN = Sql("""
       LEFT JOIN outbox_event_record AS before
              ON o.sequence > 1 AND before.aggregate_id = o.aggregate_id
             AND before.sequence = o.sequence - 1 AND before.aggregate_type = o.aggregate_type
-     WHERE o.status = 'PENDING' AND o.blocked_by IS NULL AND o.id >= $1 AND o.id <> ALL($2::bigint[])
+     WHERE o.status = 'PENDING' AND o.blocked_by IS NULL AND NOT o.behind AND o.id >= $1 AND o.id <> ALL($2::bigint[])
        AND o.topic <> ALL($3::text[]) AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= $4)
      ORDER BY o.id
      LIMIT $5
+""")
+# Those that the sweep no longer looks at: replayed, or PENDING for long.
+SCAN_BEHIND = Sql("""
+    SELECT o.id, o.topic, o.key, o.value, o.trace_id, o.sequence, o.attempts,
+           before.id AS before_id, before.status AS before_status, before.blocked_by AS before_blocked_by,
+           before.topic = o.topic AND before.key = o.key AS together
+      FROM outbox_event_record AS o
+      LEFT JOIN outbox_event_record AS before
+             ON o.sequence > 1 AND before.aggregate_id = o.aggregate_id
+            AND before.sequence = o.sequence - 1 AND before.aggregate_type = o.aggregate_type
+     WHERE o.status = 'PENDING' AND o.blocked_by IS NULL AND o.behind AND o.id <> ALL($1::bigint[])
+       AND o.topic <> ALL($2::text[]) AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= $3)
+     ORDER BY o.id
+     LIMIT $4
 """)
 # A plan that knows the ids to leave out hashes them; a generic one compares each row with each of thousands.
 KNOW_IDS = Sql("SELECT set_config('plan_cache_mode', 'force_custom_plan', false)")
 MARK_SENT = Sql("""
     UPDATE outbox_event_record
-       SET status = 'SENT', sent_at = $2
+       SET status = 'SENT', sent_at = $2, behind = false
      WHERE id = ANY($1::bigint[]) AND status = 'PENDING'
        AND EXISTS (SELECT 1 FROM relay_leader WHERE single AND epoch = $3)
 """)
 MARK_TRIED = Sql("""
     UPDATE outbox_event_record AS o
        SET status = CASE WHEN tried.final THEN 'FAILED' ELSE 'PENDING' END, attempts = o.attempts + 1,
-           last_error = tried.error, next_attempt_at = tried.next_attempt_at
+           last_error = tried.error, next_attempt_at = tried.next_attempt_at, behind = o.behind AND NOT tried.final
       FROM unnest($1::bigint[], $2::bool[], $3::text[], $4::timestamptz[])
         AS tried(id, final, error, next_attempt_at)
      WHERE o.id = tried.id AND o.status = 'PENDING'
@@ -59,7 +74,7 @@ MARK_TRIED = Sql("""
 """)
 MARK_BLOCKED = Sql("""
     UPDATE outbox_event_record AS o
-       SET blocked_by = waits.failed
+       SET blocked_by = waits.failed, behind = false
       FROM unnest($1::bigint[], $2::bigint[]) AS waits(id, failed)
       JOIN outbox_event_record AS f ON f.id = waits.failed AND f.status = 'FAILED'
      WHERE o.id = waits.id AND o.status = 'PENDING'
@@ -104,6 +119,8 @@ class Term:
         self._held: dict[int, float] = {}
         self._behind: dict[int, int] = {}  # a record in flight → the held one that follows it
         self._floor = Floor()
+        self._settled = Settled(epoch)
+        self._look_behind = False  # records were found behind, and not all of them have left
 
     async def beat_loop(self) -> None:
         """Keep the row young, and the clock true."""
@@ -112,9 +129,18 @@ class Term:
             async with self._marking:
                 await beat(self._marks, self._database, self._epoch)
 
+    async def settle_loop(self) -> None:
+        """Keep what a sweep must look at short."""
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            async with self._marking:
+                if await self._settled.step(self._marks):
+                    self._look_behind = True
+
     async def send_loop(self, scans: Any, group: asyncio.TaskGroup) -> None:
         """Scan and send; verdicts are marked by tasks of their own, so that Kafka and PostgreSQL overlap."""
         await scans.execute(KNOW_IDS.text)
+        await self._settled.read(scans)
         while True:
             room = min(SCAN_MAX, IN_FLIGHT_MAX - len(self._in_flight))
             rows = await self._scan(scans, room) if room > 0 else []
@@ -145,14 +171,20 @@ class Term:
         moment = time.monotonic()
         self._paused = {topic: until for topic, until in self._paused.items() if until > moment}
         self._held = {record: until for record, until in self._held.items() if until > moment}
-        floor = self._floor.start(moment)
-        rows: Sequence[Any] = await scans.fetch(
-            SCAN.text, floor, [*self._in_flight, *self._held], list(self._paused), self._database.now, room
-        )
-        unsent = [*self._in_flight, *(row["id"] for row in rows[:1])]
+        elsewhere = [*self._in_flight, *self._held], list(self._paused), self._database.now
+        is_sweep = self._floor.sweep_is_due(moment)
+        behind: Sequence[Any] = []
+        if is_sweep or self._look_behind:
+            behind = await scans.fetch(SCAN_BEHIND.text, *elsewhere, room)
+            self._look_behind = bool(behind) or (self._look_behind and bool(self._in_flight or self._held))
+        floor = self._settled.below if is_sweep else self._floor.start(moment)
+        rows: Sequence[Any] = await scans.fetch(SCAN.text, floor, *elsewhere, room)
+        if is_sweep:
+            self._floor.swept(moment, seconds=time.monotonic() - moment)
+        unsent = [*(record for record in self._in_flight if record >= floor), *(row["id"] for row in rows[:1])]
         if unsent:
             self._floor.note(moment, min(unsent))
-        return rows
+        return [*behind, *rows][:room]
 
     def _sort(self, rows: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
         """Rows that may leave now, and rows that wait behind a FAILED one (with its id)."""

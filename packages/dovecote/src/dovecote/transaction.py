@@ -16,7 +16,7 @@ from dovecote import envelope, ids, intents, outbox
 from dovecote.contracts import Contracts
 from dovecote.events import Aggregate, Delivery, Event, Traced
 from dovecote.intents import Intent, WorkerLoop
-from dovecote.sql import Sql
+from dovecote.sql import Sql, one_or_all
 from dovecote.wakeups import RELAY
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class Transaction:
         """Write what was said and intended, in bulk; the commit follows."""
         if self._events:
             columns = [list(column) for column in zip(*self._events, strict=True)]
+            columns[1:4] = map(one_or_all, columns[1:4])
             await self._connection.execute(outbox.INSERT_EVENTS.text, *columns, self.now)
             self._rings.add(RELAY)
             self._events = []
@@ -171,6 +172,8 @@ class Transaction:
         until = {kind: self.now + lease for kind, lease in leases.items() if lease is not None}
         rows = [(*row, until.get(row[0]) if row[5] <= self.now else None) for row in self._intents.values()]
         columns = [list(column) for column in zip(*rows, strict=True)]
+        for constant in (0, 5, 6):
+            columns[constant] = one_or_all(columns[constant])
         inserted = await self._connection.fetch(intents.INSERT_INTENTS.text, *columns, self.now)
         fresh = {(row["kind"], row["key"]) for row in inserted}
         for kind, key, subject, body, trace_id, _, lease in rows:
