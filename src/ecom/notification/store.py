@@ -15,7 +15,7 @@ import msgspec
 
 from dovecote.database import Database, Record, Transaction
 from dovecote.errors import DovecoteError
-from dovecote.sql import Sql
+from dovecote.sql import Sql, one_or_all
 from ecom.notification.domain import Mail, News, Notification, Post, Recipient, Status
 
 MAIL = "mail"
@@ -73,11 +73,13 @@ DELETE_AWAITED = Sql("""
      WHERE order_id IN (SELECT order_id FROM order_recipient WHERE user_id IS NULL AND created_at <= $1
                          ORDER BY order_id LIMIT $2 FOR UPDATE SKIP LOCKED)
 """)
+# Type and topic are one for all, or one for each.
 INSERT_NOTIFICATIONS = Sql("""
     INSERT INTO notification (event_id, event_type, order_id, user_id, recipient_email, subject, body, source_topic,
                               trace_id, status, retry_count, tries, sequence, created_at, updated_at)
-    SELECT new.event_id, new.event_type, new.order_id, new.user_id, new.recipient_email, new.subject, new.body,
-           new.source_topic, new.trace_id, 'PENDING', 0, 1, 0, $10, $10
+    SELECT new.event_id, coalesce(new.event_type, ($2::text[])[1]), new.order_id, new.user_id, new.recipient_email,
+           new.subject, new.body, coalesce(new.source_topic, ($8::text[])[1]), new.trace_id, 'PENDING', 0, 1, 0, $10,
+           $10
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
                   $9::text[])
         AS new(event_id, event_type, order_id, user_id, recipient_email, subject, body, source_topic, trace_id)
@@ -185,13 +187,13 @@ async def post(tx: Transaction, letters: Sequence[Written], *, together: int) ->
     rows = await tx.fetch(
         INSERT_NOTIFICATIONS,
         [each.mail.event_id for each in letters],
-        [each.event_type for each in letters],
+        one_or_all([each.event_type for each in letters]),
         [each.order_id for each in letters],
         [each.user_id for each in letters],
         [each.mail.to for each in letters],
         [each.mail.subject for each in letters],
         [each.mail.body for each in letters],
-        [each.source_topic for each in letters],
+        one_or_all([each.source_topic for each in letters]),
         [each.trace_id for each in letters],
         tx.now,
     )

@@ -3,7 +3,7 @@
 A batch is messages of ONE topic and event type. In one transaction it is admitted through the inbox, handed to
 the handler, and what cannot be handled is set aside:
 
-    repeat            the group has a verdict on this eventId               → nothing
+    repeat            the group has a verdict on this eventId               → nothing (the batch is begun again)
     unreadable        no envelope, no eventId, too large, payload unfit     → dead letter DEAD
     impostor          a known eventId with other content                    → dead letter DEAD
     parked            the handler said tx.park                              → dead letter PARKED
@@ -26,6 +26,9 @@ from dovecote.inbox import Outcome
 from dovecote.reading import Received
 from dovecote.retry import backoff
 
+# Repeats come together (after a rebalance, a crash, a replay): one that was found announces others.
+CAREFUL_BATCHES = 50
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -47,6 +50,7 @@ class Courier:
         self._database = database
         self._group = group
         self._policy = policy
+        self._careful = 0  # batches that are still expected to hold repeats
 
     async def deliver(self, batch: Sequence[Received]) -> None:
         """Handle a batch. Raises only for the environment: repeat the batch, the inbox absorbs what was done."""
@@ -64,19 +68,32 @@ class Courier:
             await self.deliver(batch[middle:])
 
     async def _attempt(self, batch: Sequence[Received]) -> None:
+        """Handle a batch as if all of it were new; where it is not, once more with care, and the next ones too."""
+        try:
+            await self._transact(batch, careful=self._careful > 0)
+        except inbox.RepeatFound:
+            self._careful = CAREFUL_BATCHES
+            await self._transact(batch, careful=True)
+        else:
+            self._careful = max(0, self._careful - 1)
+
+    async def _transact(self, batch: Sequence[Received], *, careful: bool) -> None:
         firsts, letters = _split(batch)
         async with self._database.transaction("consumer") as tx:
-            fresh = await self._admit(tx, firsts, letters)
+            fresh = await self._admit(tx, firsts, letters, careful=careful)
             await self._handle(tx, fresh, letters)
             await deadletter.bury(tx, self._group, letters)
         self._count(batch[0], handled=len(fresh), repeats=len(firsts) - len(fresh))
 
     async def _admit(
-        self, tx: Transaction, firsts: dict[UUID, Received], letters: list[Letter]
+        self, tx: Transaction, firsts: dict[UUID, Received], letters: list[Letter], *, careful: bool
     ) -> list[Received]:
         """The events that are new to the group; impostors among the others become letters."""
         if not firsts:
             return []
+        if not careful:
+            await inbox.admit_new(tx, self._group, firsts)
+            return list(firsts.values())
         admitted = await inbox.admit(tx, self._group, firsts)
         repeats = {event_id: one.digest for event_id, one in firsts.items() if event_id not in admitted}
         letters.extend(_impostor(firsts[known]) for known in await inbox.impostors(tx, self._group, repeats))

@@ -8,26 +8,30 @@ from enum import Enum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from dovecote.sql import Sql
+import asyncpg
+
+from dovecote.errors import DovecoteError
+from dovecote.sql import Sql, one_or_all
 
 if TYPE_CHECKING:
     from dovecote.database import Transaction
     from dovecote.reading import Received
 
-# ORDER BY: overlapping batches inserted in different orders deadlock, sorted they never do. Nearly always all are
-# new, and then their number says so: which they are is answered only where some are not. $3 is one type for all, or
+# ORDER BY: overlapping batches inserted in different orders deadlock, sorted they never do. $3 is one type for all, or
 # one for each.
+INSERT_NEW = Sql("""
+    INSERT INTO consumed_event_record (consumer_group, event_id, event_type, outcome, content_hash, consumed_at)
+    SELECT $1, new.event_id, coalesce(new.event_type, ($3::text[])[1]), 'PROCESSED', new.content_hash, $5
+      FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS new(event_id, event_type, content_hash)
+     ORDER BY new.event_id
+""")
 ADMIT = Sql("""
-    WITH admitted AS (
-        INSERT INTO consumed_event_record (consumer_group, event_id, event_type, outcome, content_hash, consumed_at)
-        SELECT $1, new.event_id, coalesce(new.event_type, ($3::text[])[1]), 'PROCESSED', new.content_hash, $5
-          FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS new(event_id, event_type, content_hash)
-         ORDER BY new.event_id
-        ON CONFLICT DO NOTHING
-        RETURNING event_id
-    )
-    SELECT CASE WHEN count(*) < cardinality($2::uuid[]) THEN coalesce(array_agg(event_id), '{}') END AS some
-      FROM admitted
+    INSERT INTO consumed_event_record (consumer_group, event_id, event_type, outcome, content_hash, consumed_at)
+    SELECT $1, new.event_id, coalesce(new.event_type, ($3::text[])[1]), 'PROCESSED', new.content_hash, $5
+      FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS new(event_id, event_type, content_hash)
+     ORDER BY new.event_id
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
 """)
 KNOWN_HASHES = Sql("""
     SELECT event_id, content_hash
@@ -68,14 +72,29 @@ def content_hash(value: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), "big", signed=True)
 
 
+class RepeatFound(DovecoteError):
+    """An event of a batch was admitted before: the transaction is spoilt, and the batch must be admitted carefully."""
+
+
+async def admit_new(tx: Transaction, group: str, events: Mapping[UUID, Received]) -> None:
+    """Write the inbox rows of a batch in which nothing is expected to be a repeat: half the cost of looking first.
+
+    Raises RepeatFound where an event has been admitted before; nothing else can be done in the transaction then.
+    """
+    try:
+        await tx.execute(INSERT_NEW, *_columns(tx, group, events))
+    except asyncpg.UniqueViolationError as error:
+        raise RepeatFound("An event of this batch was handled before.") from error
+
+
 async def admit(tx: Transaction, group: str, events: Mapping[UUID, Received]) -> set[UUID]:
     """Write the inbox rows of a batch; returns the events that are new to the group."""
-    types = [one.event_type or "" for one in events.values()]
-    if len(set(types)) == 1:
-        types = types[:1]
-    digests = [one.digest for one in events.values()]
-    some = await tx.fetchval(ADMIT, group, list(events), types, digests, tx.now)
-    return set(events) if some is None else set(some)
+    return {row["event_id"] for row in await tx.fetch(ADMIT, *_columns(tx, group, events))}
+
+
+def _columns(tx: Transaction, group: str, events: Mapping[UUID, Received]) -> tuple[object, ...]:
+    types = one_or_all([one.event_type or "" for one in events.values()])
+    return group, list(events), types, [one.digest for one in events.values()], tx.now
 
 
 async def impostors(tx: Transaction, group: str, hashes: Mapping[UUID, int]) -> set[UUID]:
