@@ -26,6 +26,7 @@ log = structlog.get_logger("ecom.running")
 
 PROVIDER = "provider"
 PROVIDER_URL = "APP_PAYMENT_PROVIDER_URL"
+CATALOGUE_URL = "APP_SEARCH_PRODUCTSERVICEBASEURL"
 _WATCH_S = 0.5
 _RESTART_S = 1.0
 _ANSWER_S = 0.5
@@ -71,6 +72,8 @@ async def run_apart(
     await shop.migrate(servers.database_url)
     await shop.create_topics(servers.bootstrap)
     given = {**environ, **servers.environ}
+    if "product" in ports:
+        given.setdefault(CATALOGUE_URL, f"http://127.0.0.1:{ports['product']}")
     children: dict[str, Child] = {}
 
     async def start(name: str) -> None:

@@ -97,7 +97,10 @@ async def test_a_wrong_setting_is_one_line(ecom: Command) -> None:
 
 
 async def test_each_service_in_a_process_of_its_own_and_back_after_a_kill(ecom: Command) -> None:
-    """`up --separate` confirms an order across processes; a killed service is started again and goes on."""
+    """`up --separate` confirms an order across processes; a killed service is started again and goes on.
+
+    Search finds the product service wherever it was put.
+    """
     ports = {f"{name.upper()}__SERVER_PORT": str(free_port()) for name in SERVICES}
     process = await ecom.start("up", "--separate", "--prefix", ecom.prefix, **PATIENT, **ports)
     await line_with(process, "The shop is open", limit_s=90)
@@ -112,6 +115,8 @@ async def test_each_service_in_a_process_of_its_own_and_back_after_a_kill(ecom: 
     assert reborn is not None
     assert await until(lambda: answers(reborn.port), limit_s=30)
     assert await final_state(order_url, await place_order(*urls)) == "CONFIRMED"
+    status, report = await call(f"http://127.0.0.1:{ports['SEARCH__SERVER_PORT']}/api/search/reindex/products", {})
+    assert (status, report.get("productsFetched")) == (200, 2)
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 15) == 0
     assert not any(is_alive(record) for record in ecom.home.records().values())
