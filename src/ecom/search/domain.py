@@ -122,20 +122,22 @@ def latest(changes: Iterable[Change]) -> list[Change]:
     return [last[product_id] for product_id in sorted(last)]
 
 
-SAMPLE_SHIFT = 63 - 6
-SAMPLE_FINE_SHIFT = 63 - 12
-
-
 class Field(StrEnum):
     """What a lexeme begins with: where its word stands. Capitals, which no folded word has."""
 
-    NAME = "N"
+    WHOLE = "W"  # all words of the name
     PAIR = "P"  # two neighbours in the name
+    NAME = "N"
     ELSEWHERE = "X"  # in another field, and not in the name
     CATEGORY = "C"  # the whole of it
     BRAND = "B"
-    SAMPLE = "S"  # the product's place, roughly: one in 64 has the same
-    SAMPLE_FINE = "T"  # more finely: one in 4096
+    PLACE_COARSE = "S"  # the first digit of the product's place, in base 16: one in 16 has the same
+    PLACE = "T"  # the first two
+    PLACE_FINE = "U"  # the first three
+
+
+PLACE_BITS = 63
+_PLACE_DIGITS = ((Field.PLACE_COARSE, 4), (Field.PLACE, 8), (Field.PLACE_FINE, 12))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +163,11 @@ def document(product: Hit) -> Document:
     lexemes = {Field.NAME + stem for stem in in_name}
     lexemes.update(Field.ELSEWHERE + stem for stem in set(stems(words)) - in_name)
     lexemes.update(f"{Field.PAIR}{left}_{right}" for left, right in pairwise(name_stems))
+    lexemes.update(whole(Field.WHOLE, product.name))
     lexemes.update(whole(Field.CATEGORY, product.category))
     lexemes.update(whole(Field.BRAND, product.brand))
     at = place(product.product_id)
-    lexemes.update((sample(at >> SAMPLE_SHIFT), sample_fine(at >> SAMPLE_FINE_SHIFT)))
+    lexemes.update(place_lexeme(field, at >> (PLACE_BITS - bits)) for field, bits in _PLACE_DIGITS)
     return Document(
         " ".join(name)[:FOLDED_MAX],
         " ".join(lexemes),
@@ -185,17 +188,12 @@ def whole(field: Field, text: str | None) -> list[str]:
 
 def place(product_id: str) -> int:
     """Where a product stands among its equals: anywhere, but always there. 63 bits, never negative."""
-    return int.from_bytes(hashlib.blake2b(product_id.encode(), digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(hashlib.blake2b(product_id.encode(), digest_size=8).digest(), "big") >> (64 - PLACE_BITS)
 
 
-def sample(number: int) -> str:
-    """The lexeme of everything in one 64th of all places."""
-    return f"{Field.SAMPLE}{number:x}"
-
-
-def sample_fine(number: int) -> str:
-    """The lexeme of everything in one 4096th of all places."""
-    return f"{Field.SAMPLE_FINE}{number:x}"
+def place_lexeme(field: Field, digits: int) -> str:
+    """The lexeme of everything whose place begins so."""
+    return f"{field}{digits:x}"
 
 
 def _clean(text: str) -> str:

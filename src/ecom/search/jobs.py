@@ -10,6 +10,9 @@ from ecom.search import store
 
 MERGE_EVERY = timedelta(seconds=2)
 COUNT_EVERY = timedelta(seconds=5)
+# Changes, as a share of the documents, after which the counts would choose plans badly.
+BUSY_SHARE = 0.5
+QUIET_SHARE = 0.02
 # A run ends after so many batches; the next one goes on.
 BATCHES_MAX = 100
 FORGET_BATCH = 1000
@@ -23,7 +26,7 @@ def jobs(*, cleanup_every: timedelta, tombstone_ttl: timedelta) -> Sequence[Job]
 
     return (
         Job("search-merge", MERGE_EVERY, merge),
-        Job("search-count", COUNT_EVERY, count),
+        Job("search-count", COUNT_EVERY, Counting()),
         Job("search-cleanup", cleanup_every, forget),
     )
 
@@ -33,12 +36,25 @@ async def merge(context: JobContext) -> None:
     await store.merge_pending(context.database)
 
 
-async def count(context: JobContext) -> None:
-    """Count the vocabulary anew once enough has changed."""
-    found = await store.uncounted(context.database)
-    if found is not None:
-        async with context.database.transaction("work") as tx:
-            await store.count_words(tx, *found)
+class Counting:
+    """Counts the vocabulary anew, and lets the planner see, once enough has changed.
+
+    In the midst of an import that is whenever the catalogue has grown by half, so that counting costs a share of the
+    import; what is left is counted when the writing has ended.
+    """
+
+    def __init__(self) -> None:
+        self._seen = -1
+
+    async def __call__(self, context: JobContext) -> None:
+        """Look, and count if it is time."""
+        writes = await store.read_writes(context.database)
+        is_quiet = writes.now == self._seen
+        self._seen = writes.now
+        if writes.since > writes.documents * (QUIET_SHARE if is_quiet else BUSY_SHARE):
+            async with context.database.transaction("work") as tx:
+                await store.count_words(tx, writes.live, writes.now)
+            await store.analyze(context.database, writes.live)
 
 
 async def forget_tombstones(context: JobContext, ttl: timedelta) -> None:

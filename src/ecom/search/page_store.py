@@ -1,7 +1,7 @@
 """SQL that finds documents by their lexemes, and orders them by tier and place.
 
-Every parameter that a plan could depend on stands in a subquery of its own: the planner then knows as little when it
-plans for these values as when it plans for any, so it keeps the plan and plans no more.
+The parameters that a plan could depend on, slot and lexemes, stand in a subquery of their own: the planner then knows
+as little when it plans for these values as when it plans for any, so it keeps the plan and plans no more.
 """
 
 from __future__ import annotations
@@ -13,98 +13,93 @@ from decimal import Decimal
 from dovecote.database import Database
 from dovecote.sql import Sql
 from ecom.search.domain import Count
+from ecom.search.plan import Tier
 
-TIERS_MAX = 7
+TIERS_MAX = 8
 _WHENS = TIERS_MAX - 1
 
-# $1 slot, $2 only active, $3 and $4 prices, $5 lexemes, $6 how many matches at most, $7 the exact name, $8 to $13 the
-# tiers but the last, $14 and $15 the page.
+# $1 slot, $2 only active, $3 and $4 prices, $5 lexemes, $6 how many matches at most, $7 to $13 the tiers but the last,
+# $14 and $15 the page.
 SORTED = Sql("""
     WITH match AS MATERIALIZED (
         SELECT d.hit, d.place, d.product_id,
-               CASE WHEN d.folded = (SELECT $7::text) THEN 0
-                    WHEN d.words @@ (SELECT $8::text::tsquery) THEN 1
-                    WHEN d.words @@ (SELECT $9::text::tsquery) THEN 2
-                    WHEN d.words @@ (SELECT $10::text::tsquery) THEN 3
-                    WHEN d.words @@ (SELECT $11::text::tsquery) THEN 4
-                    WHEN d.words @@ (SELECT $12::text::tsquery) THEN 5
-                    WHEN d.words @@ (SELECT $13::text::tsquery) THEN 6
-                    ELSE 7 END AS tier
+               CASE WHEN d.words @@ $7::tsquery THEN 1
+                    WHEN d.words @@ $8::tsquery THEN 2
+                    WHEN d.words @@ $9::tsquery THEN 3
+                    WHEN d.words @@ $10::tsquery THEN 4
+                    WHEN d.words @@ $11::tsquery THEN 5
+                    WHEN d.words @@ $12::tsquery THEN 6
+                    WHEN d.words @@ $13::tsquery THEN 7
+                    ELSE 8 END AS tier
           FROM document AS d
-         WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::text::tsquery)
-           AND (d.active OR NOT (SELECT $2::boolean))
-           AND d.price >= (SELECT coalesce($3::numeric, '-Infinity'))
-           AND d.price <= (SELECT coalesce($4::numeric, 'Infinity'))
-         LIMIT (SELECT $6::bigint)
+         WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::tsquery)
+           AND (d.active OR NOT $2::boolean)
+           AND ($3::numeric IS NULL OR d.price >= $3::numeric)
+           AND ($4::numeric IS NULL OR d.price <= $4::numeric)
+         LIMIT $6::bigint
     )
     SELECT (SELECT count(*) FROM match) AS total,
            ARRAY(SELECT hit FROM match ORDER BY tier, place, product_id
-                  LIMIT (SELECT $14::bigint) OFFSET (SELECT $15::bigint)) AS hits
+                  LIMIT $14::bigint OFFSET $15::bigint) AS hits
 """)
-# The same first page (and the next ones) of what matches too often to be sorted: the exact names in the order of their
-# index, the narrow tiers whole, and of the wide tier behind them what stands in the first places only.
-# $5 lexemes of the narrow tiers, $8 to $13 those tiers but the last, $16 lexemes of the wide tier in the first places,
-# $17 its lexemes.
+# The same pages of what matches too often to be sorted: the narrow tiers whole, and of the wide tier behind them what
+# stands in the first places only. $5 is the lexemes of the narrow tiers, $16 those of the wide one's first places; what
+# fulfils $17 is counted up to $18.
 SAMPLED = Sql("""
     WITH match AS MATERIALIZED (
-        (SELECT d.hit, d.place, d.product_id, 0 AS tier
-           FROM document AS d
-          WHERE d.slot = (SELECT $1::text) AND NOT d.deleted AND d.folded = (SELECT $7::text)
-            AND (d.words @@ (SELECT $17::text::tsquery)) IS TRUE
-            AND (d.active OR NOT (SELECT $2::boolean))
-            AND (d.price >= (SELECT coalesce($3::numeric, '-Infinity'))) IS TRUE
-            AND (d.price <= (SELECT coalesce($4::numeric, 'Infinity'))) IS TRUE
-          ORDER BY d.place, d.product_id
-          LIMIT (SELECT $14::bigint + $15::bigint))
-        UNION ALL
         (SELECT d.hit, d.place, d.product_id,
-                CASE WHEN d.words @@ (SELECT $8::text::tsquery) THEN 1
-                     WHEN d.words @@ (SELECT $9::text::tsquery) THEN 2
-                     WHEN d.words @@ (SELECT $10::text::tsquery) THEN 3
-                     WHEN d.words @@ (SELECT $11::text::tsquery) THEN 4
-                     WHEN d.words @@ (SELECT $12::text::tsquery) THEN 5
-                     WHEN d.words @@ (SELECT $13::text::tsquery) THEN 6
-                     ELSE 7 END
+                CASE WHEN d.words @@ $7::tsquery THEN 1
+                     WHEN d.words @@ $8::tsquery THEN 2
+                     WHEN d.words @@ $9::tsquery THEN 3
+                     WHEN d.words @@ $10::tsquery THEN 4
+                     WHEN d.words @@ $11::tsquery THEN 5
+                     WHEN d.words @@ $12::tsquery THEN 6
+                     WHEN d.words @@ $13::tsquery THEN 7
+                     ELSE 8 END AS tier
            FROM document AS d
-          WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::text::tsquery)
-            AND (d.folded = (SELECT $7::text)) IS NOT TRUE
-            AND (d.active OR NOT (SELECT $2::boolean))
-            AND d.price >= (SELECT coalesce($3::numeric, '-Infinity'))
-            AND d.price <= (SELECT coalesce($4::numeric, 'Infinity'))
-          LIMIT (SELECT $6::bigint))
+          WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::tsquery)
+            AND (d.active OR NOT $2::boolean)
+            AND ($3::numeric IS NULL OR d.price >= $3::numeric)
+            AND ($4::numeric IS NULL OR d.price <= $4::numeric)
+          LIMIT $6::bigint)
         UNION ALL
-        (SELECT d.hit, d.place, d.product_id, 8
+        (SELECT d.hit, d.place, d.product_id, 9
            FROM document AS d
-          WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $16::text::tsquery)
-            AND (d.words @@ (SELECT $5::text::tsquery)) IS NOT TRUE
-            AND (d.folded = (SELECT $7::text)) IS NOT TRUE
-            AND (d.active OR NOT (SELECT $2::boolean))
-            AND d.price >= (SELECT coalesce($3::numeric, '-Infinity'))
-            AND d.price <= (SELECT coalesce($4::numeric, 'Infinity')))
+          WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $16::tsquery)
+            AND NOT d.words @@ $5::tsquery
+            AND (d.active OR NOT $2::boolean)
+            AND ($3::numeric IS NULL OR d.price >= $3::numeric)
+            AND ($4::numeric IS NULL OR d.price <= $4::numeric))
     )
-    SELECT (SELECT count(*) FILTER (WHERE tier = 0) FROM match) AS exact,
-           (SELECT count(*) FILTER (WHERE tier BETWEEN 1 AND 7) FROM match) AS narrow,
-           (SELECT count(*) FILTER (WHERE tier = 8) FROM match) AS wide,
+    SELECT (SELECT count(*) FROM match WHERE tier < 9) AS narrow,
+           (SELECT count(*) FROM match WHERE tier = 9) AS wide,
+           (SELECT count(*)
+              FROM (SELECT FROM document AS d
+                     WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $17::tsquery)
+                       AND (d.active OR NOT $2::boolean)
+                       AND ($3::numeric IS NULL OR d.price >= $3::numeric)
+                       AND ($4::numeric IS NULL OR d.price <= $4::numeric)
+                     LIMIT $18::bigint) AS counted) AS total,
            ARRAY(SELECT hit FROM match ORDER BY tier, place, product_id
-                  LIMIT (SELECT $14::bigint) OFFSET (SELECT $15::bigint)) AS hits
+                  LIMIT $14::bigint OFFSET $15::bigint) AS hits
 """)
 COUNT_MATCHES = Sql("""
     SELECT count(*)
       FROM (SELECT FROM document AS d
-             WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::text::tsquery)
-               AND (d.active OR NOT (SELECT $2::boolean))
-               AND d.price >= (SELECT coalesce($3::numeric, '-Infinity'))
-               AND d.price <= (SELECT coalesce($4::numeric, 'Infinity'))
-             LIMIT (SELECT $6::bigint)) AS match
+             WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::tsquery)
+               AND (d.active OR NOT $2::boolean)
+               AND ($3::numeric IS NULL OR d.price >= $3::numeric)
+               AND ($4::numeric IS NULL OR d.price <= $4::numeric)
+             LIMIT $6::bigint) AS match
 """)
 COUNT_FACETS = Sql("""
     WITH match AS MATERIALIZED (
         SELECT d.category, d.brand
           FROM document AS d
-         WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::text::tsquery)
-           AND (d.active OR NOT (SELECT $2::boolean))
-           AND d.price >= (SELECT coalesce($3::numeric, '-Infinity'))
-           AND d.price <= (SELECT coalesce($4::numeric, 'Infinity'))
+         WHERE d.slot = (SELECT $1::text) AND d.words @@ (SELECT $5::tsquery)
+           AND (d.active OR NOT $2::boolean)
+           AND ($3::numeric IS NULL OR d.price >= $3::numeric)
+           AND ($4::numeric IS NULL OR d.price <= $4::numeric)
     )
     (SELECT 'category' AS facet, category AS value, count(*) AS count
        FROM match WHERE category IS NOT NULL GROUP BY category ORDER BY count(*) DESC, category LIMIT $6)
@@ -135,45 +130,42 @@ class Scope:
 class Sampled:
     """A page of a common query, and how many matches of each part were looked at for it."""
 
-    exact: int
     narrow: int
     wide: int
+    total: int
     hits: Sequence[str]
 
 
 async def sorted_page(
-    database: Database, scope: Scope, exact: str, tiers: Sequence[str], *, most: int, limit: int, offset: int
+    database: Database, scope: Scope, tiers: Sequence[Tier], *, most: int, limit: int, offset: int
 ) -> tuple[int, Sequence[str]]:
     """How many documents match (at most ``most`` are looked at), and a page of them."""
-    row = await database.fetchrow(
-        SORTED, *scope.arguments, tiers[-1], most, exact or None, *_whens(tiers), limit, offset
-    )
+    row = await database.fetchrow(SORTED, *scope.arguments, tiers[-1].covers, most, *_whens(tiers), limit, offset)
     return (row["total"], row["hits"]) if row is not None else (0, ())
 
 
 async def sampled_page(
     database: Database,
     scope: Scope,
-    exact: str,
-    narrow: Sequence[str],
+    narrow: Sequence[Tier],
+    sample: str,
     *,
-    wide: str,
-    first_places: str,
     most: int,
+    count: tuple[str, int],
     limit: int,
     offset: int,
 ) -> Sampled:
-    """A page out of the exact names, the narrow tiers (at most ``most`` of them) and the wide tier's first places."""
-    widest = narrow[-1] if narrow else ""
-    sample = f"({wide}) & {first_places}" if wide else first_places
+    """A page out of the narrow tiers (at most ``most`` of them), and behind them a sample of the wide one.
+
+    ``count`` is lexemes of which the matches are counted, and how many at most.
+    """
+    widest = narrow[-1].covers if narrow else ""
     row = await database.fetchrow(
-        SAMPLED,
-        *scope.arguments,
-        *(widest, most, exact or None),
-        *_whens(narrow),
-        *(limit, offset, sample, wide),
+        SAMPLED, *scope.arguments, widest, most, *_whens(narrow), limit, offset, sample, *count
     )
-    return Sampled(row["exact"], row["narrow"], row["wide"], row["hits"]) if row is not None else Sampled(0, 0, 0, ())
+    if row is None:
+        return Sampled(0, 0, 0, ())
+    return Sampled(row["narrow"], row["wide"], row["total"], row["hits"])
 
 
 async def count(database: Database, scope: Scope, lexemes: str, most: int) -> int:
@@ -189,6 +181,6 @@ async def facets(database: Database, scope: Scope, lexemes: str, most: int) -> d
     return dict(found)
 
 
-def _whens(tiers: Sequence[str]) -> list[str]:
-    whens = list(tiers[:-1])
+def _whens(tiers: Sequence[Tier]) -> list[str]:
+    whens = [tier.test for tier in tiers[:-1]]
     return [*whens, *[""] * (_WHENS - len(whens))]

@@ -15,9 +15,11 @@ from ecom.search.vocabulary import Memory
 
 TOTAL_MAX = 10_000
 """Matches are counted up to here; above it the total says so."""
-SORTED_MAX = 200
-"""Guessed matches up to which all of them are fetched and sorted; then sampling and counting apart cost less."""
-LOOKED_AT_MAX = 2_000
+SORTED_MAX = 600
+"""Matches up to which all of them are fetched and sorted; then sampling and counting apart cost less."""
+UNBELIEVABLE = 8_000
+"""A mere guess is believed from here on."""
+LOOKED_AT_MAX = 900
 """Where the guess was wrong, fetching stops here and goes the other way."""
 NARROW_MAX = 120
 """Guessed matches of a tier above which it is sampled."""
@@ -25,9 +27,12 @@ NARROW_LOOKED_AT_MAX = 600
 """The tiers before the sampled one are fetched whole; where they turn out larger than that, the guess was wrong."""
 SURE = 2.0
 """A sample that makes it so many times TOTAL_MAX stands for a count."""
-SURE_ROWS = 40
-SAMPLED_FOR = 2.5
-"""Rows wanted of a sample for each row of the page, so that it is rarely too small."""
+SURE_ROWS = 32
+SAMPLED_FOR = 2.0
+SAMPLED_AT_LEAST = 40
+"""Rows wanted of a sample for each row of the page and besides, so that it is rarely too small."""
+SHARE_MAX = 0.25
+"""The largest sample there is."""
 TRIES_MAX = 4
 EVERYTHING_ELSE = 2**60
 WALK_ROWS_MAX = 20_000
@@ -65,66 +70,79 @@ class Pages:
 
     async def by_tier(self, database: Database, scope: Scope, tiers: Tiers, *, limit: int, offset: int) -> Page:
         """A page in the order of tiers."""
-        fitting = _fitting(tiers.tiers)
-        if self._size(scope, fitting[-1]) <= SORTED_MAX:
+        fitting = _fitting(tiers)
+        widest = fitting[-1]
+        if self._may_be_sorted(scope, fitting):
             total, hits = await page_store.sorted_page(
-                database, scope, tiers.exact, _queries(fitting), most=LOOKED_AT_MAX + 1, limit=limit, offset=offset
+                database, scope, fitting, most=LOOKED_AT_MAX + 1, limit=limit, offset=offset
             )
-            self._learn(scope, fitting[-1], total)
+            self._learn(scope, widest, total)
             if total <= LOOKED_AT_MAX:
                 return _page(hits, total)
-        page = await self._sampled(database, scope, tiers.exact, fitting, limit=limit, offset=offset)
+        page = await self._sampled(database, scope, fitting, limit=limit, offset=offset)
         if page is not None:
             return page
         total, hits = await page_store.sorted_page(
-            database, scope, tiers.exact, _queries(fitting), most=EVERYTHING_ELSE, limit=limit, offset=offset
+            database, scope, fitting, most=EVERYTHING_ELSE, limit=limit, offset=offset
         )
-        self._learn(scope, fitting[-1], total)
+        self._learn(scope, widest, total)
         return _page(hits, total)
 
     async def _sampled(
-        self, database: Database, scope: Scope, exact: str, tiers: Sequence[Tier], *, limit: int, offset: int
+        self, database: Database, scope: Scope, tiers: Sequence[Tier], *, limit: int, offset: int
     ) -> Page | None:
         """A page without looking at every match; None where that is not to be had."""
         need = offset + limit
-        wide = next((i for i, each in enumerate(tiers) if self._size(scope, each) > NARROW_MAX), len(tiers) - 1)
-        share = (SAMPLED_FOR * need + 10) / max(self._size(scope, tiers[wide]), 1)
+        wanted = SAMPLED_FOR * need + SAMPLED_AT_LEAST
+        # A tier that would have to be sampled in large part is fetched whole.
+        narrow_max = min(max(NARROW_MAX, wanted / SHARE_MAX), NARROW_LOOKED_AT_MAX)
+        wide = next((i for i, each in enumerate(tiers) if self._size(scope, each) > narrow_max), len(tiers) - 1)
+        share = wanted / max(self._size(scope, tiers[wide]), 1)
+        total = self._counts.get((scope, tiers[-1].query))
+        to_count = TOTAL_MAX + 1 if total is None and self._size(scope, tiers[-1]) < SURE * TOTAL_MAX else 0
         for _ in range(TRIES_MAX):
             places = first_places(share)
             if places is None:
                 return None
             lexemes, share = places
+            query = tiers[wide].query
             found = await page_store.sampled_page(
                 database,
                 scope,
-                exact,
-                _queries(tiers[:wide]),
-                wide="" if tiers[wide].query == EVERYTHING else tiers[wide].query,
-                first_places=lexemes,
+                tiers[:wide],
+                lexemes if query == EVERYTHING else f"({query}) & {lexemes}",
                 most=NARROW_LOOKED_AT_MAX + 1,
+                count=(tiers[-1].query, to_count),
                 limit=limit,
                 offset=offset,
             )
+            if to_count:
+                total = self._keep_count(scope, tiers[-1].query, found.total)
+                to_count = 0
             if found.narrow > NARROW_LOOKED_AT_MAX:
                 wide -= 1
-                self._learn(scope, tiers[wide], 4 * NARROW_LOOKED_AT_MAX)
-                share = (SAMPLED_FOR * need + 10) / (4 * NARROW_LOOKED_AT_MAX)
+                self._learn(scope, tiers[wide], 2 * NARROW_LOOKED_AT_MAX)
+                share = wanted / (2 * NARROW_LOOKED_AT_MAX)
                 continue
-            before = found.exact + found.narrow
-            guess = round(found.wide / share)
-            if before + found.wide >= need:
-                self._learn(scope, tiers[wide], before + guess)
-                if found.wide >= SURE_ROWS and before + guess >= SURE * TOTAL_MAX:
+            guess = found.narrow + round(found.wide / share)
+            self._learn(scope, tiers[wide], guess)
+            if found.narrow + found.wide >= need:
+                if found.wide >= SURE_ROWS and guess >= SURE * TOTAL_MAX:
                     return Page(found.hits, TOTAL_MAX, is_exact=False)
-                total = await self._count(database, scope, tiers[-1].query)
+                if total is None:
+                    total = await self._count(database, scope, tiers[-1].query)
                 return _page(found.hits, max(total, offset + len(found.hits)))
-            if before + guess < NARROW_MAX and wide + 1 < len(tiers):
-                self._learn(scope, tiers[wide], before + guess)
+            if guess < narrow_max and wide + 1 < len(tiers):
                 wide += 1
-                share = (SAMPLED_FOR * need + 10) / max(self._size(scope, tiers[wide]), 1)
+                share = wanted / max(self._size(scope, tiers[wide]), 1)
             else:
-                share *= 4
+                share = min(8 * share, wanted / max(guess - found.narrow, 1))
         return None
+
+    def _may_be_sorted(self, scope: Scope, tiers: Sequence[Tier]) -> bool:
+        """Whether to fetch all matches and sort them. A mere guess at many is not believed before it is tried."""
+        known = [self._sizes.get(_matches(scope, tier)) or (tier.size if tier.is_counted else 0) for tier in tiers]
+        return max(known) <= SORTED_MAX and tiers[-1].size <= UNBELIEVABLE
 
     async def by_key(
         self, database: Database, scope: Scope, lexemes: Tier, by: tuple[Sort, bool], *, limit: int, offset: int
@@ -160,9 +178,9 @@ class Pages:
         if page.is_exact:
             found = await page_store.facets(database, scope, lexemes, FACET_VALUES_MAX)
             return self._facets.keep(key, found, self._count_s)
-        places = first_places(1 / 8)
+        places = first_places(SHARE_MAX)
         if places is None:
-            raise AssertionError("an eighth of all places is a sample")
+            raise AssertionError("a quarter of all places is a sample")
         sample, share = places
         query = sample if lexemes == EVERYTHING else f"({lexemes}) & {sample}"
         found = {
@@ -176,6 +194,9 @@ class Pages:
         if kept is not None:
             return kept
         counted = await page_store.count(database, scope, lexemes, TOTAL_MAX + 1)
+        return self._keep_count(scope, lexemes, counted)
+
+    def _keep_count(self, scope: Scope, lexemes: str, counted: int) -> int:
         return self._counts.keep((scope, lexemes), counted, self._count_s)
 
     @property
@@ -199,10 +220,6 @@ def _matches(scope: Scope, tier: Tier) -> object:
 
 def _page(hits: Sequence[str], total: int) -> Page:
     return Page(hits, min(total, TOTAL_MAX), is_exact=total <= TOTAL_MAX)
-
-
-def _queries(tiers: Sequence[Tier]) -> list[str]:
-    return [each.query for each in tiers]
 
 
 def _fitting(tiers: Sequence[Tier]) -> Sequence[Tier]:

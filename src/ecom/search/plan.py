@@ -9,23 +9,23 @@ found too little, the same for what may have been meant.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
-from ecom.search.domain import Field, sample, sample_fine, whole
+from ecom.search.domain import Field, place_lexeme, whole
+from ecom.search.words import stem
 
 WORDS_MAX = 16
 """Words of a query that count."""
 RELAXED_WORDS_MIN = 3
 RELAXED_WORDS_MAX = 8
-UNGUESSED = 0
-"""The size of a tier that nothing is known of: taken for narrow until it has shown itself otherwise."""
-SAMPLES = 64
-SAMPLES_FINE = 4096
-# More lexemes than that in an OR cost more than the next coarser sample.
-SAMPLES_FINE_MAX = 16
-SAMPLES_MAX = 32
+UNCOUNTED = 100
+"""Documents of a lexeme that is too rare to be counted; taken for that also before anything is counted."""
+SAMPLES_MAX = 4
+"""Lexemes of a sample: more of them cost more than the sample of the next size."""
+_CACHED_WORDS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,22 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A lexeme query, and a guess at how many documents fulfil it."""
+    """A lexeme query, and how to use it.
+
+    ``size`` is a guess at how many documents fulfil it, ``is_counted`` whether the guess is a count. ``test`` tells
+    whether a document that is found belongs to this tier, if it belongs to none before. ``covers`` is the query of
+    everything in this tier and those before it.
+    """
 
     query: str
     size: int
+    is_counted: bool
+    test: str
+    covers: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tiers:
-    """From narrow to wide, each containing those before it; ``exact`` is the name that comes before them all."""
-
-    exact: str
-    tiers: tuple[Tier, ...]
+Tiers = tuple[Tier, ...]
+"""From narrow to wide; the last covers all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,38 +67,50 @@ class Filters:
 
 Meanings = Sequence[Sequence[Known]]
 """For each word of a query what it may mean, the likeliest first."""
+Counts = Mapping[str, Known]
+"""What the vocabulary has of the words and lexemes of a query."""
 
 
-def filters(category: str, brand: str, words: Iterable[Known], documents: int) -> Filters:
-    """The filters as lexemes; no more documents can fulfil them than have their rarest word."""
-    lexemes = (*whole(Field.CATEGORY, category), *whole(Field.BRAND, brand))
-    return Filters(_all(map(_lexeme, lexemes)), min((word.anywhere for word in words), default=documents))
+def counted(words: Sequence[str]) -> list[str]:
+    """The lexemes beside the words themselves whose counts say how large the tiers of words are."""
+    return [*_pairs([stem(word) for word in words]), *whole(Field.WHOLE, " ".join(words))]
 
 
-def strict(words: Sequence[str], meanings: Meanings, only: Filters, documents: int) -> Tiers:
-    """The tiers of words taken as they are: of each, the likeliest meaning."""
+def filtered(category: str, brand: str) -> list[str]:
+    """The lexemes of the filters."""
+    return [*whole(Field.CATEGORY, category), *whole(Field.BRAND, brand)]
+
+
+def filters(category: str, brand: str, counts: Counts, documents: int) -> Filters:
+    """The filters as lexemes."""
+    lexemes = filtered(category, brand)
+    return Filters(_all(map(_lexeme, lexemes)), min((_count(each, counts) for each in lexemes), default=documents))
+
+
+def strict(words: Sequence[str], meanings: Meanings, counts: Counts, only: Filters, documents: int) -> Tiers:
+    """The tiers of words taken as they are: of each, the likeliest meaning. Without words, whatever is not filtered."""
     best = [meaning[:1] for meaning in meanings[:WORDS_MAX]]
-    tiers = []
-    if len(best) > 1:
-        phrase = [meaning[0].stem for meaning in best]
-        tiers.append(_with(only, _phrase(phrase), UNGUESSED))
-    if best:
-        tiers += _everywhere(best, only, documents)
-    elif only.query:
-        tiers.append(Tier(only.query, only.size))
-    else:
-        tiers.append(Tier(EVERYTHING, documents))
-    return Tiers(" ".join(words), tuple(tiers))
+    if not best:
+        query, size = (only.query, only.size) if only.query else (EVERYTHING, documents)
+        return (Tier(query, size, is_counted=True, test=query, covers=query),)
+    return (*_named(words, best, counts, only), *_everywhere(best, only, documents))
 
 
-def meant(words: Sequence[str], meanings: Meanings, only: Filters, documents: int) -> Tiers:
+def meant(words: Sequence[str], meanings: Meanings, counts: Counts, only: Filters, documents: int) -> Tiers:
     """The tiers of what words may mean: the likeliest meanings first, then any of the others."""
-    best = strict(words, meanings, only, documents)
     few = meanings[:WORDS_MAX]
     if all(len(meaning) == 1 for meaning in few):
-        return best
-    widest = best.tiers[-1]
-    return Tiers(best.exact, (*best.tiers, *(_either((widest, tier)) for tier in _everywhere(few, only, documents))))
+        return strict(words, meanings, counts, only, documents)
+    best = [meaning[:1] for meaning in few]
+    likeliest = _everywhere(best, only, documents)
+    *narrower, widest = _everywhere(few, only, documents)
+    return (
+        *_named(words, best, counts, only),
+        # Not every match is one of the likeliest meanings: the short test of a tier would let others in.
+        *(replace(tier, test=tier.query) for tier in likeliest),
+        *(replace(tier, covers=_either((likeliest[-1].query, tier.query))) for tier in narrower),
+        widest,
+    )
 
 
 def relaxed(meanings: Meanings, only: Filters, documents: int) -> Tiers | None:
@@ -103,17 +119,18 @@ def relaxed(meanings: Meanings, only: Filters, documents: int) -> Tiers | None:
         return None
     without = [[*meanings[:i], *meanings[i + 1 :]] for i in range(len(meanings))]
     each = [_everywhere(some, only, documents) for some in without]
-    return Tiers("", tuple(_either([tiers[place] for tiers in each]) for place in (0, 1, -1)))
+    return tuple(
+        _tier(_either(tiers[place].query for tiers in each), sum(tiers[place].size for tiers in each))
+        for place in (0, 1, -1)
+    )
 
 
 def first_places(share: float) -> tuple[str, float] | None:
     """The lexemes of at least that share of all places, the first ones, and how much they are; None for too many."""
-    fine = math.ceil(share * SAMPLES_FINE)
-    if fine <= SAMPLES_FINE_MAX:
-        return _any(_lexeme(sample_fine(number)) for number in range(fine)), fine / SAMPLES_FINE
-    coarse = math.ceil(share * SAMPLES)
-    if coarse <= SAMPLES_MAX:
-        return _any(_lexeme(sample(number)) for number in range(coarse)), coarse / SAMPLES
+    for field, number_of in ((Field.PLACE_FINE, 4096), (Field.PLACE, 256), (Field.PLACE_COARSE, 16)):
+        count = max(1, math.ceil(share * number_of))
+        if count <= SAMPLES_MAX:
+            return _any(_lexeme(place_lexeme(field, number)) for number in range(count)), count / number_of
     return None
 
 
@@ -121,7 +138,22 @@ def names_with(stems: Sequence[str], ends: Sequence[Known], documents: int) -> T
     """Names that have the words, and one of those that the last may become."""
     meanings = [*([Known(stem, documents, documents)] for stem in stems), ends]
     narrow, *_ = _everywhere(meanings, Filters("", documents), documents)
-    return Tiers("", (narrow,))
+    return (narrow,)
+
+
+def _named(words: Sequence[str], best: Meanings, counts: Counts, only: Filters) -> list[Tier]:
+    """The name is what was typed; its words stand in the name as they were typed."""
+    phrase = [meaning[0].stem for meaning in best]
+    tiers = []
+    if phrase == [stem(word) for word in words]:
+        [name] = whole(Field.WHOLE, " ".join(words))
+        tiers.append(_tier(_lexeme(name), _count(name, counts), only, is_counted=name in counts))
+    if len(phrase) > 1:
+        pairs = _pairs(phrase)
+        size = min(_count(pair, counts) for pair in pairs)
+        is_counted = len(pairs) == 1 and pairs[0] in counts
+        tiers.append(_tier(_all(map(_lexeme, pairs)), size, only, is_counted=is_counted))
+    return tiers
 
 
 def _everywhere(meanings: Meanings, only: Filters, documents: int) -> list[Tier]:
@@ -130,12 +162,15 @@ def _everywhere(meanings: Meanings, only: Filters, documents: int) -> list[Tier]
     anywhere = list(dict.fromkeys(_any(_anywhere(each.stem) for each in meaning) for meaning in meanings))
     names = [sum(each.in_name for each in meaning) for meaning in meanings]
     wholes = [sum(each.anywhere for each in meaning) for meaning in meanings]
+    is_counted = len(in_name) == 1 and not only.query and len(meanings[0]) == 1
     size = _guess([*wholes, only.size], documents)
-    narrow = _with(only, _all(in_name), _guess([*names, only.size], documents))
-    wide = _with(only, _all(anywhere), size)
+    narrow = _tier(_all(in_name), _guess([*names, only.size], documents), only, is_counted=is_counted)
+    wide = _tier(_all(anywhere), size, only, is_counted=is_counted)
     if len(in_name) == 1:
         return [narrow, wide]
-    return [narrow, _with(only, _all([*anywhere, _any(in_name)]), min(size, sum(names))), wide]
+    one = _any(in_name)
+    some = _tier(_all([*anywhere, one]), min(size, sum(names)), only, is_counted=False)
+    return [narrow, replace(some, test=one), wide]
 
 
 def _guess(sizes: Sequence[int], documents: int) -> int:
@@ -147,23 +182,29 @@ def _guess(sizes: Sequence[int], documents: int) -> int:
     return round(math.sqrt(rarest * max(coincidence, 1.0)))
 
 
-def _with(only: Filters, query: str, size: int) -> Tier:
-    return Tier(f"{query} & {only.query}" if only.query else query, size)
+def _tier(query: str, size: int, only: Filters | None = None, *, is_counted: bool = False) -> Tier:
+    filtered_query = f"{query} & {only.query}" if only and only.query else query
+    return Tier(filtered_query, size, is_counted, test=query, covers=filtered_query)
 
 
-def _either(tiers: Sequence[Tier]) -> Tier:
-    return Tier(_any(f"({tier.query})" for tier in tiers), sum(tier.size for tier in tiers))
+def _either(queries: Iterable[str]) -> str:
+    return _any(f"({query})" for query in queries)
 
 
-def _phrase(stems: Sequence[str]) -> str:
-    """The words are neighbours in the name, in this order."""
-    return _all(_lexeme(f"{Field.PAIR}{left}_{right}") for left, right in pairwise(stems))
+def _pairs(phrase: Sequence[str]) -> list[str]:
+    return [f"{Field.PAIR}{left}_{right}" for left, right in pairwise(phrase)]
 
 
+def _count(lexeme: str, counts: Counts) -> int:
+    return counts[lexeme].anywhere if lexeme in counts else UNCOUNTED
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
 def _in_name(stem: str) -> str:
     return _lexeme(Field.NAME + stem)
 
 
+@lru_cache(maxsize=_CACHED_WORDS)
 def _anywhere(stem: str) -> str:
     return f"({_lexeme(Field.NAME + stem)} | {_lexeme(Field.ELSEWHERE + stem)})"
 
@@ -182,5 +223,5 @@ def _lexeme(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-EVERYTHING = _any(_lexeme(sample(number)) for number in range(SAMPLES))
+EVERYTHING = _any(_lexeme(place_lexeme(Field.PLACE_COARSE, number)) for number in range(16))
 """Every document stands in one of all places."""

@@ -14,6 +14,7 @@ from ecom.search.page_store import Scope
 from ecom.search.pages import Page, Pages
 from ecom.search.plan import Filters, Known, Tiers
 from ecom.search.vocabulary import Memory, Vocabulary, unknown
+from ecom.search.word_store import State
 from ecom.search.words import abbreviation, stem, tokens
 
 STATE_S = 1.0
@@ -25,15 +26,6 @@ NAMES_PER_SUGGESTION = 3
 NO_PAGE = Page((), 0, is_exact=True)
 NOTHING = Found((), 0, is_exact=True)
 _hit = msgspec.json.Decoder(Hit).decode
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Which slot serves, about how many documents it has, and how often it has been written to."""
-
-    live: str
-    documents: int
-    writes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,9 @@ class PostgresIndex:
         if any(text.strip() and not tokens(text) for text in (ask.text, ask.category, ask.brand)):
             return NOTHING  # signs only: no document has such a word
         state = await self._read_state(database)
-        asked = _Asked(ask, state, await self._filters(database, state, ask))
+        counts = await self._vocabulary.counts(database, state, plan.filtered(ask.category, ask.brand))
+        only = plan.filters(ask.category, ask.brand, counts, state.documents)
+        asked = _Asked(ask, state, only)
         words = tokens(ask.text)
         tiers, page = await self._strictly(database, asked, words)
         if page.total == 0 and len(words) > 1:
@@ -83,14 +77,15 @@ class PostgresIndex:
             tiers, page = await self._widely(database, asked, words, tiers, page)
         facets = None
         if ask.facets:
-            facets = await self._pages.facets(database, asked.scope, tiers.tiers[-1].query, page)
+            facets = await self._pages.facets(database, asked.scope, tiers[-1].query, page)
         return Found(page.hits, page.total, page.is_exact, facets)
 
     async def _strictly(self, database: Database, asked: _Asked, words: Sequence[str]) -> tuple[Tiers, Page]:
         """Words taken as they are; where documents do not have them all, there is nothing to look for."""
-        known = await self._vocabulary.known(database, asked.state.live, list(map(stem, words)))
+        known = await self._vocabulary.known(database, asked.state.live, map(stem, words))
+        counts = await self._vocabulary.counts(database, asked.state, plan.counted(words))
         meanings = [[known.get(stem(word), unknown(word))] for word in words]
-        tiers = plan.strict(words, meanings, asked.only, asked.state.documents)
+        tiers = plan.strict(words, meanings, counts, asked.only, asked.state.documents)
         if not all(stem(word) in known for word in words):
             return tiers, NO_PAGE
         return tiers, await self._page(database, asked, tiers)
@@ -100,7 +95,8 @@ class PostgresIndex:
     ) -> tuple[Tiers, Page]:
         """What the words may mean; and where nobody has that, all of them but one."""
         words, meanings = await self._meanings(database, asked.state, words)
-        meant = plan.meant(words, meanings, asked.only, asked.state.documents)
+        counts = await self._vocabulary.counts(database, asked.state, plan.counted(words))
+        meant = plan.meant(words, meanings, counts, asked.only, asked.state.documents)
         if meant != tiers:
             tiers, page = meant, await self._page(database, asked, meant)
         if page.total == 0:
@@ -139,14 +135,7 @@ class PostgresIndex:
         kept = self._state.get(None)
         if kept is not None:
             return kept
-        return self._state.keep(None, State(*await word_store.read_state(database)), STATE_S)
-
-    async def _filters(self, database: Database, state: State, ask: Ask) -> Filters:
-        words = tokens(f"{ask.category} {ask.brand}")
-        known = await self._vocabulary.known(database, state.live, list(map(stem, words)))
-        return plan.filters(
-            ask.category, ask.brand, [known.get(stem(word), unknown(word)) for word in words], state.documents
-        )
+        return self._state.keep(None, await word_store.read_state(database), STATE_S)
 
     async def _meanings(
         self, database: Database, state: State, words: Sequence[str]
@@ -157,7 +146,7 @@ class PostgresIndex:
             found = await self._meanings_of(database, state, word, is_last=number == len(words))
             halves = () if found else await self._vocabulary.halves(database, state.live, word)
             if halves:
-                known = await self._vocabulary.known(database, state.live, list(map(stem, halves)))
+                known = await self._vocabulary.known(database, state.live, map(stem, halves))
                 meanings += [(half, [known[stem(half)]]) for half in halves]
             else:
                 meanings.append((word, found or [unknown(word)]))
@@ -179,4 +168,4 @@ class PostgresIndex:
         if ask.sort is Sort.SCORE:
             return await self._pages.by_tier(database, asked.scope, tiers, limit=ask.size, offset=offset)
         by = ask.sort, ask.descending
-        return await self._pages.by_key(database, asked.scope, tiers.tiers[-1], by, limit=ask.size, offset=offset)
+        return await self._pages.by_key(database, asked.scope, tiers[-1], by, limit=ask.size, offset=offset)

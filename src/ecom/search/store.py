@@ -52,15 +52,22 @@ FORGET_TOMBSTONES = Sql("""
                                    WHERE deleted AND occurred_at < $1
                                    ORDER BY slot, product_id LIMIT $2 FOR UPDATE SKIP LOCKED)
 """)
+ANALYZE = Sql("SELECT analyze_slot($1)")
 MERGE_PENDING = Sql("SELECT merge_pending()")
+# Lexemes are counted once: words under their stem, name and elsewhere together; the others under themselves, where they
+# are common enough for a plan to want to know.
 COUNT_WORDS = Sql("""
-    WITH lexeme AS (
-        SELECT substr(word, 2) AS stem,
-               coalesce(sum(ndoc) FILTER (WHERE starts_with(word, 'N')), 0) AS in_name,
+    WITH lexeme AS MATERIALIZED (
+        SELECT CASE WHEN left(word, 1) IN ('N', 'X') THEN substr(word, 2) ELSE word END AS stem,
+               coalesce(sum(ndoc) FILTER (WHERE left(word, 1) <> 'X'), 0) AS in_name,
                sum(ndoc) AS anywhere
           FROM ts_stat(format('SELECT words FROM document WHERE slot = %L AND NOT deleted', $1::text))
-         WHERE starts_with(word, 'N') OR starts_with(word, 'X')
+         WHERE left(word, 1) IN ('N', 'X') OR (left(word, 1) IN ('W', 'P', 'C', 'B') AND ndoc >= $2)
          GROUP BY 1
+    ), common AS (
+        INSERT INTO word (slot, word, stem, in_name, anywhere)
+        SELECT $1, stem, stem, in_name, anywhere FROM lexeme WHERE left(stem, 1) IN ('W', 'P', 'C', 'B') ORDER BY stem
+        ON CONFLICT (slot, word) DO NOTHING
     ), counted AS (
         SELECT w.word, coalesce(l.in_name, 0) AS in_name, coalesce(l.anywhere, 0) AS anywhere
           FROM word AS w LEFT JOIN lexeme AS l USING (stem)
@@ -86,8 +93,8 @@ NOTE_COUNT = Sql("""
        SET documents = (SELECT count(*) FROM document WHERE slot = $1 AND NOT deleted), counted_writes = $2
 """)
 
-CHANGED_SHARE = 0.02
-"""Of the documents: with fewer changes than that, old counts choose plans as well as new ones."""
+COMMON = 200
+"""Documents from which on a lexeme that is no word is counted."""
 TOMBSTONE: tuple[Any, ...] = ("", "", None, None, 0, False, "", "", 0)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -153,17 +160,36 @@ async def forget_tombstones(tx: Transaction, before: datetime, limit: int) -> in
 
 async def count_words(tx: Transaction, slot: str, writes: int | None = None) -> None:
     """Refresh how many documents each word has, and how many there are at all, as of so many writes."""
-    await tx.execute(COUNT_WORDS, slot)
+    await tx.execute(COUNT_WORDS, slot, COMMON)
     await tx.execute(NOTE_COUNT, slot, writes)
 
 
-async def uncounted(database: Database) -> tuple[str, int] | None:
-    """The slot that serves and its writes, where enough of it has changed for its words to be counted anew."""
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """How often the slot that serves has been written to, and what of it the counts know."""
+
+    live: str
+    documents: int
+    counted: int | None
+    now: int
+
+    @property
+    def since(self) -> int:
+        """Writes since the words were counted."""
+        return self.now if self.counted is None else abs(self.now - self.counted)
+
+
+async def read_writes(database: Database) -> Writes:
+    """As the statistics have it."""
     row = await database.fetchrow(WRITES)
-    if row is None or row["writes"] is None:
-        return None
-    since = abs(row["writes"] - row["counted_writes"]) if row["counted_writes"] is not None else row["writes"]
-    return (row["live"], row["writes"]) if since > row["documents"] * CHANGED_SHARE else None
+    if row is None:
+        raise LookupError("index_state has lost its one row")
+    return Writes(row["live"], row["documents"], row["counted_writes"], row["writes"] or 0)
+
+
+async def analyze(database: Database, slot: str) -> None:
+    """Let the planner see the slot as it is now."""
+    await database.fetchval(ANALYZE, slot)
 
 
 async def merge_pending(database: Database) -> None:

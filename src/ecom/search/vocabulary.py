@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -11,6 +11,7 @@ from dovecote.database import Database
 from ecom.search import word_store
 from ecom.search.plan import Known
 from ecom.search.spelling import one_slip_away, slips, slips_max
+from ecom.search.word_store import State
 from ecom.search.words import stem
 
 KNOWN_S = 10.0
@@ -50,8 +51,17 @@ class Vocabulary:
     def __init__(self) -> None:
         self._known: Memory[Known | str] = Memory()
         self._meanings: Memory[list[Known]] = Memory()
+        self._common: dict[str, Known] = {}
+        self._common_of: tuple[str, int | None] | None = None
 
-    async def known(self, database: Database, slot: str, stems: Sequence[str]) -> dict[str, Known]:
+    async def counts(self, database: Database, state: State, lexemes: Sequence[str]) -> dict[str, Known]:
+        """Those of the lexemes that are common, as the job has counted them."""
+        if (state.live, state.counted) != self._common_of:
+            self._common = await word_store.find_common(database, state.live)
+            self._common_of = state.live, state.counted
+        return {each: self._common[each] for each in lexemes if each in self._common}
+
+    async def known(self, database: Database, slot: str, stems: Iterable[str]) -> dict[str, Known]:
         """Those of the stems that documents have."""
         found: dict[str, Known] = {}
         missing: list[str] = []
@@ -114,9 +124,11 @@ class Vocabulary:
         most = slips_max(word)
         if most == 0:
             return []
-        near = [word, *sorted(one_slip_away(word))]
-        alike = await word_store.find_alike(database, slot, word, near)
-        judged = [(slips(word, other, most), -known.anywhere, known.stem, known) for other, known in alike]
+        # One slip is looked up, whatever it makes of the word; only what is further away takes trigrams to find.
+        near = await word_store.find_words(database, slot, sorted(one_slip_away(word)))
+        if not near and most > 1:
+            near = await word_store.find_alike(database, slot, word)
+        judged = [(slips(word, other, most), -known.anywhere, known.stem, known) for other, known in near]
         best = min((distance for distance, *_ in judged), default=most + 1)
         if best > most:
             return []

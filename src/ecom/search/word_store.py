@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dovecote.database import Database
+from dovecote.database import Database, Record
 from dovecote.sql import Sql
 from ecom.search.plan import Known
 
@@ -16,7 +17,7 @@ ALIKE_MAX = 200
 
 # The writes tell when a count is out of date; the statistics lag behind the table by a second, at worst by ten.
 READ_STATE = Sql("""
-    SELECT s.live, s.documents,
+    SELECT s.live, s.documents, s.counted_writes,
            coalesce((SELECT t.n_tup_ins + t.n_tup_upd + t.n_tup_del
                        FROM pg_stat_user_tables AS t WHERE t.relid = ('document_' || s.live)::regclass), 0) AS writes
       FROM index_state AS s
@@ -24,32 +25,60 @@ READ_STATE = Sql("""
 FIND_STEMS = Sql("""
     SELECT stem, max(in_name) AS in_name, max(anywhere) AS anywhere
       FROM word
-     WHERE slot = $1 AND stem = ANY($2::text[])
+     WHERE slot = (SELECT $1::text) AND stem = ANY((SELECT $2::text[])::text[])
      GROUP BY stem
+""")
+# A lexeme that is no word begins with a capital, which no word has.
+FIND_COMMON = Sql("""
+    SELECT stem, in_name, anywhere
+      FROM word
+     WHERE slot = (SELECT $1::text) AND word >= 'A' AND word < '[' AND anywhere > 0
 """)
 FIND_PREFIX = Sql("""
     SELECT stem, max(in_name) AS in_name, max(anywhere) AS anywhere
       FROM (SELECT stem, in_name, anywhere FROM word
-             WHERE slot = $1 AND word >= $2 AND word < $3 ORDER BY word LIMIT $4) AS w
+             WHERE slot = (SELECT $1::text) AND word >= (SELECT $2::text) AND word < (SELECT $3::text)
+             ORDER BY word LIMIT (SELECT $4::bigint)) AS w
      GROUP BY stem
      ORDER BY max(anywhere) DESC, stem
-     LIMIT $5
+     LIMIT (SELECT $5::bigint)
+""")
+FIND_WORDS = Sql("""
+    SELECT word, stem, in_name, anywhere
+      FROM word
+     WHERE slot = (SELECT $1::text) AND word = ANY((SELECT $2::text[])::text[])
 """)
 FIND_ALIKE = Sql("""
-    SELECT word, stem, in_name, anywhere FROM word WHERE slot = $1 AND word = ANY($2::text[])
-    UNION
-    (SELECT word, stem, in_name, anywhere FROM word
-      WHERE slot = $1 AND is_alike(word, $3)
-      ORDER BY likeness(word, $3) DESC, word LIMIT $4)
+    SELECT word, stem, in_name, anywhere
+      FROM word
+     WHERE slot = (SELECT $1::text) AND is_alike(word, (SELECT $2::text)) AND NOT (word >= 'A' AND word < '[')
+     ORDER BY likeness(word, (SELECT $2::text)) DESC, word
+     LIMIT (SELECT $3::bigint)
 """)
 
 
-async def read_state(database: Database) -> tuple[str, int, int]:
-    """The slot that serves, about how many documents it has, and how often it has been written to."""
+@dataclass(frozen=True, slots=True)
+class State:
+    """Which slot serves, about how many documents it has, how often it has been written to, and when it was counted."""
+
+    live: str
+    documents: int
+    writes: int
+    counted: int | None
+
+
+async def read_state(database: Database) -> State:
+    """The index as it is now."""
     row = await database.fetchrow(READ_STATE)
     if row is None:
         raise LookupError("index_state has lost its one row")
-    return row["live"], row["documents"], row["writes"]
+    return State(row["live"], row["documents"], row["writes"], row["counted_writes"])
+
+
+async def find_common(database: Database, slot: str) -> dict[str, Known]:
+    """The lexemes that are no words, those that are common."""
+    rows = await database.fetch(FIND_COMMON, slot)
+    return {row["stem"]: Known(row["stem"], row["in_name"], row["anywhere"]) for row in rows}
 
 
 async def find_stems(database: Database, slot: str, stems: Sequence[str]) -> dict[str, Known]:
@@ -64,7 +93,15 @@ async def find_prefix(database: Database, slot: str, prefix: str, limit: int) ->
     return [Known(row["stem"], row["in_name"], row["anywhere"]) for row in rows]
 
 
-async def find_alike(database: Database, slot: str, word: str, near: Sequence[str]) -> list[tuple[str, Known]]:
-    """Words that are one of those given, or share trigrams with the one typed."""
-    rows = await database.fetch(FIND_ALIKE, slot, near, word, ALIKE_MAX)
+async def find_words(database: Database, slot: str, words: Sequence[str]) -> list[tuple[str, Known]]:
+    """Those of the words that documents have."""
+    return _found(await database.fetch(FIND_WORDS, slot, words))
+
+
+async def find_alike(database: Database, slot: str, word: str) -> list[tuple[str, Known]]:
+    """Words that share trigrams with one."""
+    return _found(await database.fetch(FIND_ALIKE, slot, word, ALIKE_MAX))
+
+
+def _found(rows: Sequence[Record]) -> list[tuple[str, Known]]:
     return [(row["word"], Known(row["stem"], row["in_name"], row["anywhere"])) for row in rows]

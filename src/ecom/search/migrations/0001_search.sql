@@ -2,27 +2,27 @@
 
 -- What is found. A slot is a partition, so that every statement is one text for both.
 --   hit          the answer's JSON for this product, made once when it is indexed: a search decodes nothing
---   folded       the name's words without case and accents, for the exact match, sorting by name and completion
+--   folded       the name's words without case and accents, for sorting by name and completion
 --   place        the order within a tier: a hash of the id, so that every stretch of it is a fair sample of the whole
---   words        lexemes that begin with their field: N word of the name, P pair of neighbours in the name,
---                X word found elsewhere only, C and B the whole category and brand, S and T the place, roughly
+--   words        lexemes that begin with their field: W the whole name, P pair of neighbours in the name, N word of the
+--                name, X word found elsewhere only, C and B the whole category and brand, S, T and U the place, roughly
 --   occurred_at  when the product became what it is here, by its producer's clock: the answer's updatedAt
 --   deleted      a tombstone: only id, version and occurred_at mean anything
 CREATE TABLE document (
+    place       bigint      NOT NULL, -- what a search looks at for every match stands first: it is the quickest to reach
+    occurred_at timestamptz NOT NULL,
+    active      boolean     NOT NULL,
+    deleted     boolean     NOT NULL,
     slot        text        NOT NULL COLLATE "C",
+    price       numeric     NOT NULL,
+    words       tsvector    NOT NULL,
     product_id  text        NOT NULL COLLATE "C",
-    name        text        NOT NULL,
     folded      text        NOT NULL COLLATE "C",
+    hit         text        NOT NULL,
+    name        text        NOT NULL,
     category    text,
     brand       text,
-    price       numeric     NOT NULL,
-    active      boolean     NOT NULL,
-    hit         text        NOT NULL,
-    words       tsvector    NOT NULL,
-    place       bigint      NOT NULL,
-    deleted     boolean     NOT NULL,
     version     bigint,
-    occurred_at timestamptz NOT NULL,
     CONSTRAINT document_pkey PRIMARY KEY (slot, product_id),
     CONSTRAINT document_tombstone_says_nothing CHECK (NOT deleted OR (hit = '' AND words = ''))
 ) PARTITION BY LIST (slot);
@@ -40,8 +40,9 @@ CREATE INDEX document_price_inactive ON document (price, place, product_id) WHER
 CREATE INDEX document_occurred ON document (occurred_at, place, product_id) WHERE NOT deleted;
 CREATE INDEX document_tombstone ON document (occurred_at) WHERE deleted;
 
--- The vocabulary: every word that a document holds or has held, as written, and what it is indexed under. The counts
--- are refreshed by a job; they choose between plans and between corrections, and decide nothing else.
+-- The vocabulary: every word that a document holds or has held, as written, and what it is indexed under; and the
+-- common ones among the lexemes that are no words (W, P, C, B), as themselves. The counts are refreshed by a job; they
+-- choose between plans and between corrections, and decide nothing else.
 CREATE TABLE word (
     slot     text   NOT NULL COLLATE "C",
     word     text   NOT NULL COLLATE "C",
@@ -52,7 +53,7 @@ CREATE TABLE word (
 ) PARTITION BY LIST (slot);
 CREATE TABLE word_a PARTITION OF word FOR VALUES IN ('a');
 CREATE TABLE word_b PARTITION OF word FOR VALUES IN ('b');
-CREATE INDEX word_stem ON word (stem);
+CREATE INDEX word_stem ON word (slot, stem);
 
 -- Which slot serves, and the rebuild that is under way or was the last. Writers hold the row FOR SHARE, so that a swap
 -- waits for them and they for it.
