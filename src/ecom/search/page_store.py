@@ -19,7 +19,7 @@ TIERS_MAX = 8
 _WHENS = TIERS_MAX - 1
 
 # $1 slot, $2 only active, $3 and $4 prices, $5 lexemes, $6 how many matches at most, $7 to $13 the tiers but the last,
-# $14 and $15 the page.
+# $14 and $15 the page, $16 more lexemes, which the index is not asked for.
 SORTED = Sql("""
     WITH match AS MATERIALIZED (
         SELECT d.hit, d.place, d.product_id,
@@ -36,9 +36,13 @@ SORTED = Sql("""
            AND (d.active OR NOT $2::boolean)
            AND ($3::numeric IS NULL OR d.price >= $3::numeric)
            AND ($4::numeric IS NULL OR d.price <= $4::numeric)
+           AND ($16::tsquery IS NULL OR d.words @@ $16::tsquery)
          LIMIT $6::bigint
     )
-    SELECT (SELECT count(*) FROM match) AS total,
+    SELECT (SELECT ARRAY[count(*) FILTER (WHERE tier = 1), count(*) FILTER (WHERE tier = 2),
+                         count(*) FILTER (WHERE tier = 3), count(*) FILTER (WHERE tier = 4),
+                         count(*) FILTER (WHERE tier = 5), count(*) FILTER (WHERE tier = 6),
+                         count(*) FILTER (WHERE tier = 7), count(*) FILTER (WHERE tier = 8)] FROM match) AS counts,
            ARRAY(SELECT hit FROM match ORDER BY tier, place, product_id
                   LIMIT $14::bigint OFFSET $15::bigint) AS hits
 """)
@@ -119,6 +123,13 @@ class Scope:
     price_max: Decimal | None
     writes: int
     """How often the slot has been written to: what was counted before the last time is out of date."""
+    is_counted: bool
+    """Whether the words have been counted since."""
+
+    @property
+    def takes_counts(self) -> bool:
+        """Whether the count of a word is the count of its matches: of what is active, at any price."""
+        return self.is_counted and self.active_only and self.price_min is None and self.price_max is None
 
     @property
     def arguments(self) -> tuple[str, bool, Decimal | None, Decimal | None]:
@@ -138,10 +149,15 @@ class Sampled:
 
 async def sorted_page(
     database: Database, scope: Scope, tiers: Sequence[Tier], *, most: int, limit: int, offset: int
-) -> tuple[int, Sequence[str]]:
-    """How many documents match (at most ``most`` are looked at), and a page of them."""
-    row = await database.fetchrow(SORTED, *scope.arguments, tiers[-1].covers, most, *_whens(tiers), limit, offset)
-    return (row["total"], row["hits"]) if row is not None else (0, ())
+) -> tuple[Sequence[int], Sequence[str]]:
+    """How many documents are in each tier (at most ``most`` are looked at), and a page of them."""
+    widest = tiers[-1]
+    rest = widest.covers if widest.covers != widest.scan else None
+    row = await database.fetchrow(SORTED, *scope.arguments, widest.scan, most, *_whens(tiers), limit, offset, rest)
+    if row is None:
+        return [0 for _ in tiers], ()
+    # The last tier has the number of whatever passes no test.
+    return [*row["counts"][: len(tiers) - 1], row["counts"][_WHENS]], row["hits"]
 
 
 async def sampled_page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from dovecote.database import Database
 from ecom.search import page_store, walk_store
@@ -15,11 +16,11 @@ from ecom.search.vocabulary import Memory
 
 TOTAL_MAX = 10_000
 """Matches are counted up to here; above it the total says so."""
-SORTED_MAX = 600
+SORTED_MAX = 400
 """Matches up to which all of them are fetched and sorted; then sampling and counting apart cost less."""
 UNBELIEVABLE = 8_000
 """A mere guess is believed from here on."""
-LOOKED_AT_MAX = 900
+LOOKED_AT_MAX = 500
 """Where the guess was wrong, fetching stops here and goes the other way."""
 NARROW_MAX = 120
 """Guessed matches of a tier above which it is sampled."""
@@ -28,10 +29,10 @@ NARROW_LOOKED_AT_MAX = 600
 SURE = 2.0
 """A sample that makes it so many times TOTAL_MAX stands for a count."""
 SURE_ROWS = 32
-SAMPLED_FOR = 2.0
-SAMPLED_AT_LEAST = 40
+SAMPLED_FOR = 1.5
+SAMPLED_AT_LEAST = 20
 """Rows wanted of a sample for each row of the page and besides, so that it is rarely too small."""
-SHARE_MAX = 0.25
+SHARE_MAX = 0.375
 """The largest sample there is."""
 TRIES_MAX = 4
 EVERYTHING_ELSE = 2**60
@@ -71,22 +72,22 @@ class Pages:
     async def by_tier(self, database: Database, scope: Scope, tiers: Tiers, *, limit: int, offset: int) -> Page:
         """A page in the order of tiers."""
         fitting = _fitting(tiers)
-        widest = fitting[-1]
         if self._may_be_sorted(scope, fitting):
-            total, hits = await page_store.sorted_page(
+            counts, hits = await page_store.sorted_page(
                 database, scope, fitting, most=LOOKED_AT_MAX + 1, limit=limit, offset=offset
             )
-            self._learn(scope, widest, total)
+            total = sum(counts)
+            self._learn_all(scope, fitting, counts, max(fitting[-1].size / total, 2.0) if total > LOOKED_AT_MAX else 1)
             if total <= LOOKED_AT_MAX:
                 return _page(hits, total)
         page = await self._sampled(database, scope, fitting, limit=limit, offset=offset)
         if page is not None:
             return page
-        total, hits = await page_store.sorted_page(
+        counts, hits = await page_store.sorted_page(
             database, scope, fitting, most=EVERYTHING_ELSE, limit=limit, offset=offset
         )
-        self._learn(scope, widest, total)
-        return _page(hits, total)
+        self._learn_all(scope, fitting, counts, 1)
+        return _page(hits, sum(counts))
 
     async def _sampled(
         self, database: Database, scope: Scope, tiers: Sequence[Tier], *, limit: int, offset: int
@@ -99,6 +100,8 @@ class Pages:
         wide = next((i for i, each in enumerate(tiers) if self._size(scope, each) > narrow_max), len(tiers) - 1)
         share = wanted / max(self._size(scope, tiers[wide]), 1)
         total = self._counts.get((scope, tiers[-1].query))
+        if scope.takes_counts and tiers[-1].is_counted:
+            total = tiers[-1].size
         to_count = TOTAL_MAX + 1 if total is None and self._size(scope, tiers[-1]) < SURE * TOTAL_MAX else 0
         for _ in range(TRIES_MAX):
             places = first_places(share)
@@ -208,6 +211,11 @@ class Pages:
     def _size(self, scope: Scope, tier: Tier) -> int:
         learnt = self._sizes.get(_matches(scope, tier))
         return tier.size if learnt is None else learnt
+
+    def _learn_all(self, scope: Scope, tiers: Sequence[Tier], counts: Sequence[int], times: float) -> None:
+        """What was found of each tier, and how much more of it there may be."""
+        for tier, size in zip(tiers, accumulate(counts), strict=True):
+            self._learn(scope, tier, round(times * size))
 
     def _learn(self, scope: Scope, tier: Tier, size: int) -> None:
         self._sizes.keep(_matches(scope, tier), size, SIZE_S)

@@ -21,9 +21,12 @@ WORDS_MAX = 16
 """Words of a query that count."""
 RELAXED_WORDS_MIN = 3
 RELAXED_WORDS_MAX = 8
+COMMON_SHARE = 0.1
+"""Of the documents: a word that more have costs the index more than it spares the table."""
+SCANNED_MAX = 1_000
 UNCOUNTED = 100
 """Documents of a lexeme that is too rare to be counted; taken for that also before anything is counted."""
-SAMPLES_MAX = 4
+SAMPLES_MAX = 6
 """Lexemes of a sample: more of them cost more than the sample of the next size."""
 _CACHED_WORDS = 16_384
 
@@ -43,7 +46,8 @@ class Tier:
 
     ``size`` is a guess at how many documents fulfil it, ``is_counted`` whether the guess is a count. ``test`` tells
     whether a document that is found belongs to this tier, if it belongs to none before. ``covers`` is the query of
-    everything in this tier and those before it.
+    everything in this tier and those before it; ``scan`` is the same, or less where that finds not many more in the
+    index: then what is found must be tested for the rest.
     """
 
     query: str
@@ -51,6 +55,7 @@ class Tier:
     is_counted: bool
     test: str
     covers: str
+    scan: str
 
 
 Tiers = tuple[Tier, ...]
@@ -59,10 +64,11 @@ Tiers = tuple[Tier, ...]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What every match must fulfil beside the words: a lexeme query, and a guess at how many documents do."""
+    """What every match must fulfil beside the words: a lexeme query, and how many documents do, about."""
 
     query: str
     size: int
+    is_counted: bool
 
 
 Meanings = Sequence[Sequence[Known]]
@@ -84,15 +90,17 @@ def filtered(category: str, brand: str) -> list[str]:
 def filters(category: str, brand: str, counts: Counts, documents: int) -> Filters:
     """The filters as lexemes."""
     lexemes = filtered(category, brand)
-    return Filters(_all(map(_lexeme, lexemes)), min((_count(each, counts) for each in lexemes), default=documents))
+    size = min((_count(each, counts) for each in lexemes), default=documents)
+    is_counted = len(lexemes) <= 1 and all(each in counts for each in lexemes)
+    return Filters(_all(map(_lexeme, lexemes)), size, is_counted)
 
 
 def strict(words: Sequence[str], meanings: Meanings, counts: Counts, only: Filters, documents: int) -> Tiers:
     """The tiers of words taken as they are: of each, the likeliest meaning. Without words, whatever is not filtered."""
     best = [meaning[:1] for meaning in meanings[:WORDS_MAX]]
     if not best:
-        query, size = (only.query, only.size) if only.query else (EVERYTHING, documents)
-        return (Tier(query, size, is_counted=True, test=query, covers=query),)
+        query = only.query or EVERYTHING
+        return (Tier(query, only.size, only.is_counted, test=query, covers=query, scan=query),)
     return (*_named(words, best, counts, only), *_everywhere(best, only, documents))
 
 
@@ -137,7 +145,7 @@ def first_places(share: float) -> tuple[str, float] | None:
 def names_with(stems: Sequence[str], ends: Sequence[Known], documents: int) -> Tiers:
     """Names that have the words, and one of those that the last may become."""
     meanings = [*([Known(stem, documents, documents)] for stem in stems), ends]
-    narrow, *_ = _everywhere(meanings, Filters("", documents), documents)
+    narrow, *_ = _everywhere(meanings, Filters("", documents, is_counted=True), documents)
     return (narrow,)
 
 
@@ -158,8 +166,9 @@ def _named(words: Sequence[str], best: Meanings, counts: Counts, only: Filters) 
 
 def _everywhere(meanings: Meanings, only: Filters, documents: int) -> list[Tier]:
     """All words in the name; all words somewhere and one at least in the name; all words somewhere."""
-    in_name = list(dict.fromkeys(_any(_in_name(each.stem) for each in meaning) for meaning in meanings))
-    anywhere = list(dict.fromkeys(_any(_anywhere(each.stem) for each in meaning) for meaning in meanings))
+    meanings = list({tuple(each.stem for each in meaning): meaning for meaning in meanings}.values())
+    in_name = [_any(_in_name(each.stem) for each in meaning) for meaning in meanings]
+    anywhere = [_any(_anywhere(each.stem) for each in meaning) for meaning in meanings]
     names = [sum(each.in_name for each in meaning) for meaning in meanings]
     wholes = [sum(each.anywhere for each in meaning) for meaning in meanings]
     is_counted = len(in_name) == 1 and not only.query and len(meanings[0]) == 1
@@ -168,9 +177,20 @@ def _everywhere(meanings: Meanings, only: Filters, documents: int) -> list[Tier]
     wide = _tier(_all(anywhere), size, only, is_counted=is_counted)
     if len(in_name) == 1:
         return [narrow, wide]
+    rest = _rarer(meanings, wholes, documents)
+    if rest is not None:
+        wide = replace(wide, scan=_tier(_all(anywhere[place] for place in rest), 0, only).query)
     one = _any(in_name)
     some = _tier(_all([*anywhere, one]), min(size, sum(names)), only, is_counted=False)
     return [narrow, replace(some, test=one), wide]
+
+
+def _rarer(meanings: Meanings, sizes: Sequence[int], documents: int) -> list[int] | None:
+    """The places of the words without those that every few documents have, if the others find little enough alone."""
+    rest = [place for place in range(len(meanings)) if sizes[place] <= documents * COMMON_SHARE]
+    if not rest or len(rest) == len(meanings):
+        return None
+    return rest if _guess([sizes[place] for place in rest], documents) <= SCANNED_MAX else None
 
 
 def _guess(sizes: Sequence[int], documents: int) -> int:
@@ -184,7 +204,7 @@ def _guess(sizes: Sequence[int], documents: int) -> int:
 
 def _tier(query: str, size: int, only: Filters | None = None, *, is_counted: bool = False) -> Tier:
     filtered_query = f"{query} & {only.query}" if only and only.query else query
-    return Tier(filtered_query, size, is_counted, test=query, covers=filtered_query)
+    return Tier(filtered_query, size, is_counted, test=query, covers=filtered_query, scan=filtered_query)
 
 
 def _either(queries: Iterable[str]) -> str:

@@ -13,13 +13,15 @@ from ecom.search.domain import Ask, Change, Found, Hit, Sort, latest
 from ecom.search.page_store import Scope
 from ecom.search.pages import Page, Pages
 from ecom.search.plan import Filters, Known, Tiers
-from ecom.search.vocabulary import Memory, Vocabulary, unknown
+from ecom.search.vocabulary import Memory, Vocabulary, joinable, unknown
 from ecom.search.word_store import State
 from ecom.search.words import abbreviation, stem, tokens
 
 STATE_S = 1.0
 FEW = 3
 """Matches below which the last word may also be the beginning of another."""
+RARE = 100
+"""Documents of a last word up to which it may also be the beginning of another; who types a common one means it."""
 ENDS_MAX = 5
 NAMES_PER_SUGGESTION = 3
 """Products looked at for each suggestion wanted: several may have the same name."""
@@ -40,7 +42,7 @@ class _Asked:
     def scope(self) -> Scope:
         """Where it looks."""
         ask, state = self.ask, self.state
-        return Scope(state.live, ask.active_only, ask.price_min, ask.price_max, state.writes)
+        return Scope(state.live, ask.active_only, ask.price_min, ask.price_max, state.writes, state.is_counted)
 
 
 class PostgresIndex:
@@ -69,7 +71,7 @@ class PostgresIndex:
         words = tokens(ask.text)
         tiers, page = await self._strictly(database, asked, words)
         if page.total == 0 and len(words) > 1:
-            joined = await self._vocabulary.joined(database, state.live, words)
+            joined = await self._vocabulary.joined(database, state, words, perhaps=_abbreviations(words))
             if joined != list(words):
                 words = tuple(joined)
                 tiers, page = await self._strictly(database, asked, words)
@@ -82,7 +84,9 @@ class PostgresIndex:
 
     async def _strictly(self, database: Database, asked: _Asked, words: Sequence[str]) -> tuple[Tiers, Page]:
         """Words taken as they are; where documents do not have them all, there is nothing to look for."""
-        known = await self._vocabulary.known(database, asked.state.live, map(stem, words))
+        known = await self._vocabulary.known(
+            database, asked.state, map(stem, words), perhaps=(*map(stem, joinable(words)), *_abbreviations(words))
+        )
         counts = await self._vocabulary.counts(database, asked.state, plan.counted(words))
         meanings = [[known.get(stem(word), unknown(word))] for word in words]
         tiers = plan.strict(words, meanings, counts, asked.only, asked.state.documents)
@@ -116,10 +120,10 @@ class PostgresIndex:
         found = await name_store.beginning(database, state.live, beginning, size)
         if len(found) < size and not typed[-1:].isspace():
             *whole, last = words
-            ends = await self._vocabulary.completions(database, state.live, last)
+            ends = await self._vocabulary.completions(database, state, last)
             if ends:
                 tiers = plan.names_with(list(map(stem, whole)), ends[:ENDS_MAX], state.documents)
-                scope = Scope(state.live, active_only=True, price_min=None, price_max=None, writes=state.writes)
+                scope = _Asked(Ask(), state, plan.filters("", "", {}, state.documents)).scope
                 page = await self._pages.by_tier(database, scope, tiers, limit=NAMES_PER_SUGGESTION * size, offset=0)
                 found += [_hit(hit).name for hit in page.hits]
         once: dict[tuple[str, ...], str] = {}
@@ -144,22 +148,22 @@ class PostgresIndex:
         meanings: list[tuple[str, list[Known]]] = []
         for number, word in enumerate(words, start=1):
             found = await self._meanings_of(database, state, word, is_last=number == len(words))
-            halves = () if found else await self._vocabulary.halves(database, state.live, word)
+            halves = () if found else await self._vocabulary.halves(database, state, word)
             if halves:
-                known = await self._vocabulary.known(database, state.live, map(stem, halves))
+                known = await self._vocabulary.known(database, state, map(stem, halves))
                 meanings += [(half, [known[stem(half)]]) for half in halves]
             else:
                 meanings.append((word, found or [unknown(word)]))
         return [word for word, _ in meanings], [found for _, found in meanings]
 
     async def _meanings_of(self, database: Database, state: State, word: str, *, is_last: bool) -> list[Known]:
-        short = abbreviation(stem(word))
-        known = await self._vocabulary.known(database, state.live, [stem(word), short])
+        [short] = _abbreviations([word])
+        known = await self._vocabulary.known(database, state, [stem(word), short])
         found = [known[each] for each in (stem(word), short) if each in known]
         if stem(word) not in known:
-            found += await self._vocabulary.meanings(database, state.live, word)
-        elif is_last:
-            found += await self._vocabulary.completions(database, state.live, word)
+            found += await self._vocabulary.meanings(database, state, word)
+        elif is_last and found[0].anywhere <= RARE:
+            found += await self._vocabulary.completions(database, state, word)
         return list({each.stem: each for each in found}.values())
 
     async def _page(self, database: Database, asked: _Asked, tiers: Tiers) -> Page:
@@ -169,3 +173,7 @@ class PostgresIndex:
             return await self._pages.by_tier(database, asked.scope, tiers, limit=ask.size, offset=offset)
         by = ask.sort, ask.descending
         return await self._pages.by_key(database, asked.scope, tiers[-1], by, limit=ask.size, offset=offset)
+
+
+def _abbreviations(words: Sequence[str]) -> list[str]:
+    return [abbreviation(stem(word)) for word in words]

@@ -54,14 +54,14 @@ FORGET_TOMBSTONES = Sql("""
 """)
 ANALYZE = Sql("SELECT analyze_slot($1)")
 MERGE_PENDING = Sql("SELECT merge_pending()")
-# Lexemes are counted once: words under their stem, name and elsewhere together; the others under themselves, where they
-# are common enough for a plan to want to know.
+# In what is active, which is what is searched unless someone says otherwise. Words count under their stem, in the name
+# and anywhere; other lexemes under themselves, where they are common enough for a plan to want to know.
 COUNT_WORDS = Sql("""
     WITH lexeme AS MATERIALIZED (
         SELECT CASE WHEN left(word, 1) IN ('N', 'X') THEN substr(word, 2) ELSE word END AS stem,
                coalesce(sum(ndoc) FILTER (WHERE left(word, 1) <> 'X'), 0) AS in_name,
                sum(ndoc) AS anywhere
-          FROM ts_stat(format('SELECT words FROM document WHERE slot = %L AND NOT deleted', $1::text))
+          FROM ts_stat(format('SELECT words FROM document WHERE slot = %L AND NOT deleted AND active', $1::text))
          WHERE left(word, 1) IN ('N', 'X') OR (left(word, 1) IN ('W', 'P', 'C', 'B') AND ndoc >= $2)
          GROUP BY 1
     ), common AS (
@@ -90,7 +90,7 @@ WRITES = Sql("""
 """)
 NOTE_COUNT = Sql("""
     UPDATE index_state
-       SET documents = (SELECT count(*) FROM document WHERE slot = $1 AND NOT deleted), counted_writes = $2
+       SET documents = (SELECT count(*) FROM document WHERE slot = $1 AND NOT deleted AND active), counted_writes = $2
 """)
 
 COMMON = 200

@@ -54,45 +54,69 @@ class Vocabulary:
         self._common: dict[str, Known] = {}
         self._common_of: tuple[str, int | None] | None = None
 
-    async def counts(self, database: Database, state: State, lexemes: Sequence[str]) -> dict[str, Known]:
+    async def counts(self, database: Database, state: State, lexemes: Iterable[str]) -> dict[str, Known]:
         """Those of the lexemes that are common, as the job has counted them."""
         if (state.live, state.counted) != self._common_of:
             self._common = await word_store.find_common(database, state.live)
             self._common_of = state.live, state.counted
+            self._known = Memory()
         return {each: self._common[each] for each in lexemes if each in self._common}
 
-    async def known(self, database: Database, slot: str, stems: Iterable[str]) -> dict[str, Known]:
-        """Those of the stems that documents have."""
-        found: dict[str, Known] = {}
+    async def known(
+        self, database: Database, state: State, stems: Iterable[str], *, perhaps: Iterable[str] = ()
+    ) -> dict[str, Known]:
+        """Those of the stems that documents have. What is asked ``perhaps`` is so only if something must be asked."""
+        asked = dict.fromkeys(stems)
+        found = await self.counts(database, state, asked)
         missing: list[str] = []
-        for each in dict.fromkeys(stems):
-            kept = self._known.get((slot, each))
+        for each in asked:
+            if each in found or not each:
+                continue
+            kept = self._known.get((state.live, each))
             if kept is None:
                 missing.append(each)
             elif isinstance(kept, Known):
                 found[each] = kept
         if missing:
-            looked_up = await word_store.find_stems(database, slot, missing)
+            missing += [each for each in perhaps if each and each not in asked and each not in self._common]
+            looked_up = await word_store.find_stems(database, state.live, missing)
             for each in missing:
                 if each in looked_up:
                     found[each] = looked_up[each]
-                    self._known.keep((slot, each), looked_up[each], KNOWN_S)
+                    self._known.keep((state.live, each), looked_up[each], KNOWN_S)
                 else:
-                    self._known.keep((slot, each), each, UNKNOWN_S)
+                    self._known.keep((state.live, each), each, UNKNOWN_S)
         return found
 
-    async def meanings(self, database: Database, slot: str, word: str) -> list[Known]:
+    async def meanings(self, database: Database, state: State, word: str) -> list[Known]:
         """What a word that documents do not have may mean: words that begin so, else words a slip or two away."""
-        kept = self._meanings.get((slot, word))
+        kept = self._meanings.get((state.live, word))
         if kept is not None:
             return kept
-        found = await self.completions(database, slot, word) or await self._corrections(database, slot, word)
-        return self._meanings.keep((slot, word), found, UNKNOWN_S)
+        return self._meanings.keep((state.live, word), await self._look_up(database, state, word), UNKNOWN_S)
 
-    async def joined(self, database: Database, slot: str, words: Sequence[str]) -> list[str]:
+    async def _look_up(self, database: Database, state: State, word: str) -> list[Known]:
+        if len(word) < PREFIX_MIN or not word.isalpha():
+            return []
+        most = slips_max(word)
+        # One slip is looked up, whatever it makes of the word; only what is further away takes trigrams to find.
+        slipped = sorted(one_slip_away(word)) if most else []
+        longer, near = await word_store.find_meanings(database, state.live, word, slipped, MEANINGS_MAX)
+        if longer:
+            return longer
+        if not near and most > 1:
+            near = await word_store.find_alike(database, state.live, word)
+        judged = [(slips(word, other, most), -known.anywhere, known.stem, known) for other, known in near]
+        best = min((distance for distance, *_ in judged), default=most + 1)
+        nearest = sorted(each for each in judged if each[0] == best <= most)
+        return list({known.stem: known for *_, known in nearest}.values())[:MEANINGS_MAX]
+
+    async def joined(
+        self, database: Database, state: State, words: Sequence[str], *, perhaps: Iterable[str] = ()
+    ) -> list[str]:
         """The words with those neighbours made one that documents write as one: tooth paste, toothpaste."""
-        pairs = [left + right if left.isalpha() and right.isalpha() else "" for left, right in pairwise(words)]
-        known = await self.known(database, slot, [stem(pair) for pair in pairs if pair])
+        pairs = joinable(words)
+        known = await self.known(database, state, map(stem, pairs), perhaps=perhaps)
         made: list[str] = []
         is_taken = False
         for word, pair in zip(words, [*pairs, ""], strict=True):
@@ -105,37 +129,27 @@ class Vocabulary:
                 made.append(word)
         return made
 
-    async def halves(self, database: Database, slot: str, word: str) -> list[str]:
+    async def halves(self, database: Database, state: State, word: str) -> list[str]:
         """The two words that an unknown one is made of, if documents have both: icecream, ice cream."""
         if not word.isalpha():
             return []
         cuts = [(word[:place], word[place:]) for place in range(HALF_MIN, len(word) - HALF_MIN + 1)]
-        known = await self.known(database, slot, [stem(half) for cut in cuts for half in cut])
+        known = await self.known(database, state, [stem(half) for cut in cuts for half in cut])
         whole = [cut for cut in cuts if all(stem(half) in known for half in cut)]
         return list(max(whole, key=lambda cut: min(known[stem(half)].anywhere for half in cut), default=()))
 
-    async def completions(self, database: Database, slot: str, word: str) -> list[Known]:
+    async def completions(self, database: Database, state: State, word: str) -> list[Known]:
         """What begins with a word, the commonest first. Numbers mean what they say."""
         if len(word) < PREFIX_MIN or not word.isalpha():
             return []
-        return await word_store.find_prefix(database, slot, word, MEANINGS_MAX)
-
-    async def _corrections(self, database: Database, slot: str, word: str) -> list[Known]:
-        most = slips_max(word)
-        if most == 0:
-            return []
-        # One slip is looked up, whatever it makes of the word; only what is further away takes trigrams to find.
-        near = await word_store.find_words(database, slot, sorted(one_slip_away(word)))
-        if not near and most > 1:
-            near = await word_store.find_alike(database, slot, word)
-        judged = [(slips(word, other, most), -known.anywhere, known.stem, known) for other, known in near]
-        best = min((distance for distance, *_ in judged), default=most + 1)
-        if best > most:
-            return []
-        nearest = sorted(each for each in judged if each[0] == best)
-        return list({known.stem: known for *_, known in nearest}.values())[:MEANINGS_MAX]
+        return await word_store.find_prefix(database, state.live, word, MEANINGS_MAX)
 
 
 def unknown(word: str) -> Known:
     """A word that no document has."""
     return Known(stem(word), 0, 0)
+
+
+def joinable(words: Sequence[str]) -> list[str]:
+    """Each pair of neighbours as one word; nothing in place of a pair that has a number in it."""
+    return [left + right if left.isalpha() and right.isalpha() else "" for left, right in pairwise(words)]

@@ -14,6 +14,8 @@ RANGE_END = "\U0010ffff"
 RANGE_MAX = 2_000
 """Words of a prefix that are looked at: a short prefix of a large vocabulary has too many to weigh them all."""
 ALIKE_MAX = 200
+COMMON_MAX = 20_000
+"""Words and lexemes that a process remembers."""
 
 # The writes tell when a count is out of date; the statistics lag behind the table by a second, at worst by ten.
 READ_STATE = Sql("""
@@ -28,11 +30,14 @@ FIND_STEMS = Sql("""
      WHERE slot = (SELECT $1::text) AND stem = ANY((SELECT $2::text[])::text[])
      GROUP BY stem
 """)
-# A lexeme that is no word begins with a capital, which no word has.
+# The commonest words by their stem, and the common lexemes that are no words by themselves.
 FIND_COMMON = Sql("""
-    SELECT stem, in_name, anywhere
+    SELECT stem, max(in_name) AS in_name, max(anywhere) AS anywhere
       FROM word
-     WHERE slot = (SELECT $1::text) AND word >= 'A' AND word < '[' AND anywhere > 0
+     WHERE slot = $1 AND anywhere > 0
+     GROUP BY stem
+     ORDER BY max(anywhere) DESC, stem
+     LIMIT $2
 """)
 FIND_PREFIX = Sql("""
     SELECT stem, max(in_name) AS in_name, max(anywhere) AS anywhere
@@ -43,11 +48,20 @@ FIND_PREFIX = Sql("""
      ORDER BY max(anywhere) DESC, stem
      LIMIT (SELECT $5::bigint)
 """)
-FIND_WORDS = Sql("""
+FIND_MEANINGS = Sql("""
+    (SELECT NULL AS word, stem, max(in_name) AS in_name, max(anywhere) AS anywhere
+       FROM (SELECT stem, in_name, anywhere FROM word
+              WHERE slot = (SELECT $1::text) AND word >= (SELECT $2::text) AND word < (SELECT $3::text)
+              ORDER BY word LIMIT (SELECT $4::bigint)) AS w
+      GROUP BY stem
+      ORDER BY max(anywhere) DESC, stem
+      LIMIT (SELECT $5::bigint))
+    UNION ALL
     SELECT word, stem, in_name, anywhere
       FROM word
-     WHERE slot = (SELECT $1::text) AND word = ANY((SELECT $2::text[])::text[])
+     WHERE slot = (SELECT $1::text) AND word = ANY((SELECT $6::text[])::text[])
 """)
+# A lexeme that is no word begins with a capital, which no word has.
 FIND_ALIKE = Sql("""
     SELECT word, stem, in_name, anywhere
       FROM word
@@ -66,6 +80,11 @@ class State:
     writes: int
     counted: int | None
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether nothing has been written since the words were counted."""
+        return self.writes == self.counted
+
 
 async def read_state(database: Database) -> State:
     """The index as it is now."""
@@ -76,8 +95,8 @@ async def read_state(database: Database) -> State:
 
 
 async def find_common(database: Database, slot: str) -> dict[str, Known]:
-    """The lexemes that are no words, those that are common."""
-    rows = await database.fetch(FIND_COMMON, slot)
+    """What is common, as the job has counted it."""
+    rows = await database.fetch(FIND_COMMON, slot, COMMON_MAX)
     return {row["stem"]: Known(row["stem"], row["in_name"], row["anywhere"]) for row in rows}
 
 
@@ -93,9 +112,13 @@ async def find_prefix(database: Database, slot: str, prefix: str, limit: int) ->
     return [Known(row["stem"], row["in_name"], row["anywhere"]) for row in rows]
 
 
-async def find_words(database: Database, slot: str, words: Sequence[str]) -> list[tuple[str, Known]]:
-    """Those of the words that documents have."""
-    return _found(await database.fetch(FIND_WORDS, slot, words))
+async def find_meanings(
+    database: Database, slot: str, word: str, near: Sequence[str], limit: int
+) -> tuple[list[Known], list[tuple[str, Known]]]:
+    """What words that begin so are indexed under, the commonest first; and those of the words given that there are."""
+    rows = await database.fetch(FIND_MEANINGS, slot, word, word + RANGE_END, RANGE_MAX, limit, near)
+    found = _found(rows)
+    return [known for other, known in found if other is None], [each for each in found if each[0] is not None]
 
 
 async def find_alike(database: Database, slot: str, word: str) -> list[tuple[str, Known]]:
