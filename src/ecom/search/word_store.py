@@ -63,11 +63,7 @@ FIND_MEANINGS = Sql("""
 """)
 # A lexeme that is no word begins with a capital, which no word has.
 FIND_ALIKE = Sql("""
-    SELECT word, stem, in_name, anywhere
-      FROM word
-     WHERE slot = (SELECT $1::text) AND is_alike(word, (SELECT $2::text)) AND NOT (word >= 'A' AND word < '[')
-     ORDER BY likeness(word, (SELECT $2::text)) DESC, word
-     LIMIT (SELECT $3::bigint)
+    SELECT word, stem, in_name, anywhere FROM words_alike($1, $2, $3) WHERE NOT (word >= 'A' AND word < '[')
 """)
 
 
