@@ -95,12 +95,14 @@ async def test_an_import_that_was_broken_off_goes_on(ecom: Command, number: sign
         assert process.returncode == 128 + signal.SIGINT
         assert f"of {MANY:,}. What is done is done; run the same command again, and it goes on from there." in str(out)
     before = await counts(ecom)
-    assert 0 < before["stock"] <= before["products"] < MANY
+    assert 0 < before["stock"] < MANY
+    assert before["products"] < MANY
     code, out_again, err = await ecom.run(*command, "--json")
     assert code == 0, err
     result = json.loads(out_again)
-    assert result["changed"] == MANY - before["products"]
-    assert result["stocked"] == MANY - before["stock"]
+    # What a killed process had just sent may still be committed after it is gone.
+    assert 0 < result["changed"] <= MANY - before["products"]
+    assert 0 < result["stocked"] <= MANY - before["stock"]
     assert await counts(ecom) == {"products": MANY, "versions": 0, "events": MANY, "stock": MANY, "movements": MANY}
 
 
