@@ -60,13 +60,11 @@ class Event:
 
     @property
     def type(self) -> str:
-        kind: str = self.envelope["eventType"]
-        return kind
+        return str(self.envelope["eventType"])
 
     @property
     def order_id(self) -> str:
-        payload = self.envelope["payload"]
-        return str(payload.get("orderId", ""))
+        return str(self.envelope["payload"].get("orderId", ""))
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,7 @@ class Market:
     async def offer(self, price: str = PRICE) -> str:
         """Put a product into the catalogue; its id, which is its SKU."""
         body = {"name": "Milk", "category": "DAIRY", "brand": "Ours", "price": price, "currency": "EUR"}
-        product_id: str = (await self.ask("product", "POST", "/api/products", json=body))["id"]
-        return product_id
+        return str((await self.ask("product", "POST", "/api/products", json=body))["id"])
 
     async def stock(self, sku: str) -> tuple[int, int]:
         """(available, reserved) of a SKU."""
@@ -119,8 +116,7 @@ class Market:
         line = {"productId": sku, "sku": sku, "quantity": quantity, "unitPrice": PRICE}
         body = {"userId": user_id, "currency": "EUR", "items": [line], "paymentMethod": card}
         answer = await self.ask("order", "POST", "/api/orders", json=body, headers=traced(trace_id))
-        order_id: str = answer["id"]
-        return order_id
+        return str(answer["id"])
 
     async def cancel(self, order_id: str, *, trace_id: str | None = None) -> None:
         """The customer's second thought."""
