@@ -19,7 +19,10 @@ EMPTY = (
     Sql("SELECT empty_slot('a'), empty_slot('b')"),
     Sql("DELETE FROM consumed_event_record"),
     Sql("DELETE FROM dead_letter"),
-    Sql("UPDATE index_state SET live = 'a', building = NULL, documents = 0, counted_writes = NULL"),
+    Sql("""
+        UPDATE index_state
+           SET live = 'a', building = NULL, documents = 0, counted_writes = NULL, counted_change = NULL
+    """),
 )
 
 

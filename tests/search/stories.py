@@ -52,8 +52,11 @@ async def shelve(database: Database, index: PostgresIndex, *changes: Change, cou
     """Let changes have their effect in one batch, and count the words as the job does."""
     async with database.transaction() as tx:
         changed = await index.apply(tx, changes)
-        if counted:
-            await store.count_words(tx, "a")
+    if counted:
+        change = await store.settled_change(database)
+        async with database.transaction() as tx:
+            await store.count_words(tx, "a", change=change)
+        index.forget()
     return changed
 
 

@@ -12,8 +12,9 @@ import pytest
 from dovecote.database import Database
 from dovecote.schedule import JobContext
 from dovecote.sql import Sql
-from ecom.search import jobs, store
-from ecom.search.domain import Change, Upserted, latest, upserted
+from dovecote.testing import eventually
+from ecom.search import jobs, memory, store
+from ecom.search.domain import Ask, Change, Upserted, latest, upserted
 from ecom.search.postgres import PostgresIndex
 from tests.search.stories import AT, documents, found, gone, product, shelve, vocabulary
 
@@ -21,6 +22,7 @@ BUILD = Sql("UPDATE index_state SET building = 'b', run_id = gen_random_uuid()")
 IN_SLOT = Sql("SELECT product_id, name, deleted, version FROM document WHERE slot = $1 ORDER BY product_id")
 PENDING = Sql("SELECT merge_pending()")
 COUNTS = Sql("SELECT word, in_name, anywhere FROM word WHERE slot = 'a' ORDER BY word")
+BEHIND_ITS_BACK = Sql("DELETE FROM document WHERE product_id = '1'")
 DEADLOCKS = Sql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
 
 
@@ -167,6 +169,40 @@ def test_a_price_that_is_no_amount_is_refused(price: str) -> None:
     event = Upserted(product_id="1", name="Tea", price=Decimal(price))
     with pytest.raises(ValueError, match="no amount"):
         upserted(event, AT)
+
+
+async def test_an_answer_is_remembered_until_something_changes(
+    database: Database, index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked again, nothing is looked up; another process's change is seen all the same, and a total with it."""
+    monkeypatch.setattr(memory, "SETTLING_S", -1.0)
+    await shelve(database, index, *(product(f"{number}", "Tea") for number in range(3)))
+    reader = PostgresIndex()
+    assert len(await found(database, reader, "tea")) == 3
+    async with database.transaction() as tx:
+        await tx.execute(BEHIND_ITS_BACK)
+    assert len(await found(database, reader, "tea")) == 3
+    await shelve(database, PostgresIndex(), product("9", "Tea"), counted=False)
+
+    async def seen() -> bool:
+        answer = await reader.search(database, Ask("tea"))
+        return (len(answer.hits), answer.total) == (3, 3)
+
+    await eventually(seen, seconds=5, what="the reader sees the change, and what was gone before")
+
+
+async def test_a_change_is_settled_when_whoever_drew_its_number_has_ended(
+    database: Database, index: PostgresIndex
+) -> None:
+    """A count may stand for the index only if no batch with a lower number can still commit."""
+    async with database.transaction() as tx:
+        await index.apply(tx, [product("1", "Tea")])
+        settling = asyncio.create_task(store.settled_change(database))
+        done, _ = await asyncio.wait([settling], timeout=0.2)
+        assert not done
+    drawn = await settling
+    await shelve(database, index, product("2", "Tea"), counted=False)
+    assert await store.settled_change(database) == drawn + 1
 
 
 async def test_the_words_are_counted_and_the_dead_forgotten(database: Database, index: PostgresIndex) -> None:

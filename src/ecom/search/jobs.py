@@ -52,8 +52,9 @@ class Counting:
         is_quiet = writes.now == self._seen
         self._seen = writes.now
         if writes.since > writes.documents * (QUIET_SHARE if is_quiet else BUSY_SHARE):
+            change = await store.settled_change(context.database)
             async with context.database.transaction("work") as tx:
-                await store.count_words(tx, writes.live, writes.now)
+                await store.count_words(tx, writes.live, writes.now, change=change)
             await store.analyze(context.database, writes.live)
 
 

@@ -121,8 +121,8 @@ class Scope:
     active_only: bool
     price_min: Decimal | None
     price_max: Decimal | None
-    writes: int
-    """How often the slot has been written to: what was counted before the last time is out of date."""
+    change: int
+    """The last change of the index: what was counted before it is out of date."""
     is_counted: bool
     """Whether the words have been counted since."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -10,9 +9,9 @@ from itertools import accumulate
 from dovecote.database import Database
 from ecom.search import page_store, walk_store
 from ecom.search.domain import Count, Sort
+from ecom.search.memory import Age, Memory
 from ecom.search.page_store import TIERS_MAX, Scope
 from ecom.search.plan import EVERYTHING, Tier, Tiers, first_places
-from ecom.search.vocabulary import Memory
 
 TOTAL_MAX = 10_000
 """Matches are counted up to here; above it the total says so."""
@@ -37,10 +36,6 @@ SHARE_MAX = 0.375
 TRIES_MAX = 4
 EVERYTHING_ELSE = 2**60
 WALK_ROWS_MAX = 20_000
-COUNT_S = 30.0
-UNSETTLED_S = 5.0
-"""A change made in this process may be committed that much later, unseen by what was counted meanwhile."""
-UNSETTLED_COUNT_S = 1.0
 SIZE_S = 30.0
 FACET_VALUES_MAX = 50
 
@@ -55,19 +50,13 @@ class Page:
 
 
 class Pages:
-    """Makes pages; remembers counts for a moment, and what tiers turned out to be larger than guessed."""
+    """Makes pages; remembers counts until something changes, and what tiers turned out to be larger than guessed."""
 
-    def __init__(self) -> None:
+    def __init__(self, age: Age) -> None:
         self._counts: Memory[int] = Memory()
         self._sizes: Memory[int] = Memory()
         self._facets: Memory[dict[str, Sequence[Count]]] = Memory()
-        self._changed_at = float("-inf")
-
-    def changed(self) -> None:
-        """Documents are being changed: what was counted is out of date."""
-        self._counts = Memory()
-        self._facets = Memory()
-        self._changed_at = time.monotonic()
+        self._age = age
 
     async def by_tier(self, database: Database, scope: Scope, tiers: Tiers, *, limit: int, offset: int) -> Page:
         """A page in the order of tiers."""
@@ -180,7 +169,7 @@ class Pages:
             return kept
         if page.is_exact:
             found = await page_store.facets(database, scope, lexemes, FACET_VALUES_MAX)
-            return self._facets.keep(key, found, self._count_s)
+            return self._facets.keep(key, found, self._age.seconds)
         places = first_places(SHARE_MAX)
         if places is None:
             raise AssertionError("a quarter of all places is a sample")
@@ -190,7 +179,7 @@ class Pages:
             facet: [Count(each.value, round(each.count / share)) for each in values]
             for facet, values in (await page_store.facets(database, scope, query, FACET_VALUES_MAX)).items()
         }
-        return self._facets.keep(key, found, self._count_s)
+        return self._facets.keep(key, found, self._age.seconds)
 
     async def _count(self, database: Database, scope: Scope, lexemes: str) -> int:
         kept = self._counts.get((scope, lexemes))
@@ -200,13 +189,7 @@ class Pages:
         return self._keep_count(scope, lexemes, counted)
 
     def _keep_count(self, scope: Scope, lexemes: str, counted: int) -> int:
-        return self._counts.keep((scope, lexemes), counted, self._count_s)
-
-    @property
-    def _count_s(self) -> float:
-        """How long a count may be kept: what others change shows in the scope's writes."""
-        settled = time.monotonic() - self._changed_at > UNSETTLED_S
-        return COUNT_S if settled else UNSETTLED_COUNT_S
+        return self._counts.keep((scope, lexemes), counted, self._age.seconds)
 
     def _size(self, scope: Scope, tier: Tier) -> int:
         learnt = self._sizes.get(_matches(scope, tier))
@@ -222,7 +205,7 @@ class Pages:
 
 
 def _matches(scope: Scope, tier: Tier) -> object:
-    """What a size is learnt of: as good as it was after some writes more."""
+    """What a size is learnt of: as good as it was, after some changes more."""
     return scope.arguments, tier.query
 
 

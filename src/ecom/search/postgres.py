@@ -10,14 +10,17 @@ import msgspec
 from dovecote.database import Database, Transaction
 from ecom.search import name_store, plan, store, word_store
 from ecom.search.domain import Ask, Change, Found, Hit, Sort, latest
+from ecom.search.memory import Age, Memory
 from ecom.search.page_store import Scope
 from ecom.search.pages import Page, Pages
 from ecom.search.plan import Filters, Known, Tiers
-from ecom.search.vocabulary import Memory, Vocabulary, joinable, unknown
+from ecom.search.vocabulary import Vocabulary, joinable, unknown
 from ecom.search.word_store import State
 from ecom.search.words import abbreviation, stem, tokens
 
-STATE_S = 1.0
+STATE_S = 0.2
+"""So much later another process's change is seen."""
+ANSWERS_MAX = 2_000
 FEW = 3
 """Matches below which the last word may also be the beginning of another."""
 RARE = 100
@@ -42,7 +45,7 @@ class _Asked:
     def scope(self) -> Scope:
         """Where it looks."""
         ask, state = self.ask, self.state
-        return Scope(state.live, ask.active_only, ask.price_min, ask.price_max, state.writes, state.is_counted)
+        return Scope(state.live, ask.active_only, ask.price_min, ask.price_max, state.change, state.is_counted)
 
 
 class PostgresIndex:
@@ -50,21 +53,31 @@ class PostgresIndex:
 
     def __init__(self) -> None:
         self._state: Memory[State] = Memory()
+        self._age = Age()
         self._vocabulary = Vocabulary()
-        self._pages = Pages()
+        self._pages = Pages(self._age)
+        self._answers: Memory[Found] = Memory(ANSWERS_MAX)
 
     async def apply(self, tx: Transaction, changes: Sequence[Change]) -> int:
         """Guarded, into every slot that must know."""
         state = await store.hold_state(tx)
         [live, *_] = await store.put(tx, state.slots, latest(changes))
-        self._pages.changed()
+        self.forget()
         return live
 
     async def search(self, database: Database, ask: Ask) -> Found:
+        """The same question is answered anew only once something has changed."""
+        state = await self._read_state(database)
+        key = ask, state.live, state.change
+        known = self._answers.get(key)
+        if known is not None:
+            return known
+        return self._answers.keep(key, await self._search(database, state, ask), self._age.seconds)
+
+    async def _search(self, database: Database, state: State, ask: Ask) -> Found:
         """Strictly first; what words may mean else is asked only where that finds nothing, or next to nothing."""
         if any(text.strip() and not tokens(text) for text in (ask.text, ask.category, ask.brand)):
             return NOTHING  # signs only: no document has such a word
-        state = await self._read_state(database)
         counts = await self._vocabulary.counts(database, state, plan.filtered(ask.category, ask.brand))
         only = plan.filters(ask.category, ask.brand, counts, state.documents)
         asked = _Asked(ask, state, only)
@@ -132,14 +145,16 @@ class PostgresIndex:
         return list(once.values())[:size]
 
     def forget(self) -> None:
-        """Look again which slot serves: it has just changed."""
+        """Look at the state again: it has just changed."""
         self._state = Memory()
 
     async def _read_state(self, database: Database) -> State:
         kept = self._state.get(None)
         if kept is not None:
             return kept
-        return self._state.keep(None, await word_store.read_state(database), STATE_S)
+        state = await word_store.read_state(database)
+        self._age.see(state.change)
+        return self._state.keep(None, state, STATE_S)
 
     async def _meanings(
         self, database: Database, state: State, words: Sequence[str]

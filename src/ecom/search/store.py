@@ -19,7 +19,9 @@ from ecom.search.domain import Change, document
 from ecom.search.words import stem
 
 # KEY SHARE keeps out who begins or swaps (FOR UPDATE), and lets who only notes progress or counts (UPDATE) pass.
-HOLD_STATE = Sql("SELECT live, building FROM index_state FOR KEY SHARE")
+HOLD_STATE = Sql("SELECT live, building, nextval('index_change') FROM index_state FOR KEY SHARE")
+# The number is read before the lock is waited for: who drew it or a lower one has committed when the lock is there.
+SETTLED_CHANGE = Sql("SELECT coalesce(pg_sequence_last_value('index_change'), 0) FROM index_state FOR UPDATE")
 # Sorted, so that overlapping batches wait for each other and never in a circle. The guard is `Change.overrules`.
 PUT_DOCUMENTS = Sql("""
     INSERT INTO document AS d
@@ -90,7 +92,8 @@ WRITES = Sql("""
 """)
 NOTE_COUNT = Sql("""
     UPDATE index_state
-       SET documents = (SELECT count(*) FROM document WHERE slot = $1 AND NOT deleted AND active), counted_writes = $2
+       SET documents = (SELECT count(*) FROM document WHERE slot = $1 AND NOT deleted AND active), counted_writes = $2,
+           counted_change = $3
 """)
 
 COMMON = 200
@@ -158,10 +161,19 @@ async def forget_tombstones(tx: Transaction, before: datetime, limit: int) -> in
     return await tx.execute(FORGET_TOMBSTONES, before, limit)
 
 
-async def count_words(tx: Transaction, slot: str, writes: int | None = None) -> None:
-    """Refresh how many documents each word has, and how many there are at all, as of so many writes."""
+async def count_words(tx: Transaction, slot: str, writes: int | None = None, *, change: int | None = None) -> None:
+    """Refresh how many documents each word has, and how many there are at all, as of so many writes.
+
+    ``change`` is one that is known to be settled, and that the transaction began after.
+    """
     await tx.execute(COUNT_WORDS, slot, COMMON)
-    await tx.execute(NOTE_COUNT, slot, writes)
+    await tx.execute(NOTE_COUNT, slot, writes, change)
+
+
+async def settled_change(database: Database) -> int:
+    """The last change, once it and all before it have committed."""
+    async with database.transaction("work") as tx:
+        return int(await tx.fetchval(SETTLED_CHANGE))
 
 
 @dataclass(frozen=True, slots=True)

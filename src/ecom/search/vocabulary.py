@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Generic, TypeVar
 
 from dovecote.database import Database
 from ecom.search import word_store
+from ecom.search.memory import Memory
 from ecom.search.plan import Known
 from ecom.search.spelling import one_slip_away, slips, slips_max
 from ecom.search.word_store import State
@@ -19,30 +18,8 @@ KNOWN_S = 10.0
 UNKNOWN_S = 0.3
 """A product that brings a new word is found by it that much later at most."""
 MEANINGS_MAX = 20
-REMEMBERED_MAX = 20_000
 PREFIX_MIN = 2
 HALF_MIN = 3
-
-V = TypeVar("V")
-
-
-class Memory(Generic[V]):
-    """What was asked a moment ago; bounded, and empty again when full."""
-
-    def __init__(self) -> None:
-        self._kept: dict[object, tuple[float, V]] = {}
-
-    def get(self, key: object) -> V | None:
-        """What is kept under a key and not too old."""
-        kept = self._kept.get(key)
-        return kept[1] if kept is not None and kept[0] > time.monotonic() else None
-
-    def keep(self, key: object, value: V, seconds: float) -> V:
-        """Keep a value for so long."""
-        if len(self._kept) >= REMEMBERED_MAX:
-            self._kept.clear()
-        self._kept[key] = time.monotonic() + seconds, value
-        return value
 
 
 class Vocabulary:

@@ -17,12 +17,9 @@ ALIKE_MAX = 200
 COMMON_MAX = 20_000
 """Words and lexemes that a process remembers."""
 
-# The writes tell when a count is out of date; the statistics lag behind the table by a second, at worst by ten.
 READ_STATE = Sql("""
-    SELECT s.live, s.documents, s.counted_writes,
-           coalesce((SELECT t.n_tup_ins + t.n_tup_upd + t.n_tup_del
-                       FROM pg_stat_user_tables AS t WHERE t.relid = ('document_' || s.live)::regclass), 0) AS writes
-      FROM index_state AS s
+    SELECT live, documents, counted_change, coalesce(pg_sequence_last_value('index_change'), 0) AS change
+      FROM index_state
 """)
 FIND_STEMS = Sql("""
     SELECT stem, max(in_name) AS in_name, max(anywhere) AS anywhere
@@ -69,17 +66,17 @@ FIND_ALIKE = Sql("""
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Which slot serves, about how many documents it has, how often it has been written to, and when it was counted."""
+    """Which slot serves, about how many documents it has, the last change, and that after which it was counted."""
 
     live: str
     documents: int
-    writes: int
+    change: int
     counted: int | None
 
     @property
     def is_counted(self) -> bool:
-        """Whether nothing has been written since the words were counted."""
-        return self.writes == self.counted
+        """Whether nothing has changed since the words were counted."""
+        return self.change == self.counted
 
 
 async def read_state(database: Database) -> State:
@@ -87,7 +84,7 @@ async def read_state(database: Database) -> State:
     row = await database.fetchrow(READ_STATE)
     if row is None:
         raise LookupError("index_state has lost its one row")
-    return State(row["live"], row["documents"], row["writes"], row["counted_writes"])
+    return State(row["live"], row["documents"], row["change"], row["counted_change"])
 
 
 async def find_common(database: Database, slot: str) -> dict[str, Known]:

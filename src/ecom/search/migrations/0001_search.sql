@@ -70,8 +70,9 @@ CREATE TABLE index_state (
     indexed      bigint      NOT NULL DEFAULT 0,
     purged       bigint      NOT NULL DEFAULT 0,
     error        text,
-    documents    bigint      NOT NULL DEFAULT 0, -- when the words were last counted, after so many writes
+    documents    bigint      NOT NULL DEFAULT 0, -- when the words were last counted: after so many writes and this change
     counted_writes bigint,
+    counted_change bigint,
     CONSTRAINT index_state_pkey PRIMARY KEY (id),
     CONSTRAINT index_state_is_one_row CHECK (id),
     CONSTRAINT index_state_slots_are_known CHECK (live IN ('a', 'b') AND (building IS NULL OR building IN ('a', 'b'))),
@@ -79,6 +80,9 @@ CREATE TABLE index_state (
     CONSTRAINT index_state_names_its_run CHECK (building IS NULL OR run_id IS NOT NULL)
 );
 INSERT INTO index_state (live) VALUES ('a');
+
+-- A number for each batch of changes, drawn before it commits: who remembers an answer sees that it is out of date.
+CREATE SEQUENCE index_change;
 
 -- What the service's role may not do itself: empty a slot at once, let the planner see it, merge a pending list.
 CREATE FUNCTION empty_slot(emptied text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$

@@ -1,0 +1,53 @@
+"""What a process remembers between searches, and for how long it may."""
+
+from __future__ import annotations
+
+import time
+from typing import Generic, TypeVar
+
+SETTLED_S = 30.0
+UNSETTLED_S = 0.2
+"""A batch draws its number before it commits: what is remembered in between must soon be forgotten."""
+SETTLING_S = 5.0
+"""After so long without a new number, whoever drew the last one has committed."""
+
+V = TypeVar("V")
+
+
+class Memory(Generic[V]):
+    """Values by key, each for its time; bounded, and empty again when full."""
+
+    def __init__(self, most: int = 20_000) -> None:
+        self._most = most
+        self._kept: dict[object, tuple[float, V]] = {}
+
+    def get(self, key: object) -> V | None:
+        """What is kept under a key and not too old."""
+        kept = self._kept.get(key)
+        return kept[1] if kept is not None and kept[0] > time.monotonic() else None
+
+    def keep(self, key: object, value: V, seconds: float) -> V:
+        """Keep a value for so long."""
+        if len(self._kept) >= self._most:
+            self._kept.clear()
+        self._kept[key] = time.monotonic() + seconds, value
+        return value
+
+
+class Age:
+    """How long what the index answers may be remembered, under the number of its last change."""
+
+    def __init__(self) -> None:
+        self._change = -1
+        self._since = time.monotonic()
+
+    def see(self, change: int) -> None:
+        """Learn the number of the last change."""
+        if change != self._change:
+            self._change = change
+            self._since = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """For so long."""
+        return SETTLED_S if time.monotonic() - self._since > SETTLING_S else UNSETTLED_S
