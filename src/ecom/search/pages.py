@@ -16,11 +16,11 @@ from ecom.search.plan import EVERYTHING, Tier, Tiers, first_places
 TOTAL_MAX = 10_000
 """Matches are counted up to here; above it the total says so."""
 SORTED_MAX = 400
-"""Matches up to which all of them are fetched and sorted; then sampling and counting apart cost less."""
-UNBELIEVABLE = 8_000
+"""Matches up to which all are fetched and sorted, where it is known how many there are; more are sampled."""
+LOOKED_AT_MAX = 2_000
+"""Where they would have to be counted as well, fetching all costs less up to here; it stops here."""
+UNBELIEVABLE = 2_500
 """A mere guess is believed from here on."""
-LOOKED_AT_MAX = 500
-"""Where the guess was wrong, fetching stops here and goes the other way."""
 NARROW_MAX = 120
 """Guessed matches of a tier above which it is sampled."""
 NARROW_LOOKED_AT_MAX = 600
@@ -68,6 +68,7 @@ class Pages:
             total = sum(counts)
             self._learn_all(scope, fitting, counts, max(fitting[-1].size / total, 2.0) if total > LOOKED_AT_MAX else 1)
             if total <= LOOKED_AT_MAX:
+                self._keep_count(scope, fitting[-1].query, total)
                 return _page(hits, total)
         page = await self._sampled(database, scope, fitting, limit=limit, offset=offset)
         if page is not None:
@@ -88,9 +89,7 @@ class Pages:
         narrow_max = min(max(NARROW_MAX, wanted / SHARE_MAX), NARROW_LOOKED_AT_MAX)
         wide = next((i for i, each in enumerate(tiers) if self._size(scope, each) > narrow_max), len(tiers) - 1)
         share = wanted / max(self._size(scope, tiers[wide]), 1)
-        total = self._counts.get((scope, tiers[-1].query))
-        if scope.takes_counts and tiers[-1].is_counted:
-            total = tiers[-1].size
+        total = self._total(scope, tiers[-1])
         to_count = TOTAL_MAX + 1 if total is None and self._size(scope, tiers[-1]) < SURE * TOTAL_MAX else 0
         for _ in range(TRIES_MAX):
             places = first_places(share)
@@ -132,9 +131,16 @@ class Pages:
         return None
 
     def _may_be_sorted(self, scope: Scope, tiers: Sequence[Tier]) -> bool:
-        """Whether to fetch all matches and sort them. A mere guess at many is not believed before it is tried."""
+        """Whether to fetch all matches and sort them. A mere guess at many is tried before it is believed."""
         known = [self._sizes.get(_matches(scope, tier)) or (tier.size if tier.is_counted else 0) for tier in tiers]
-        return max(known) <= SORTED_MAX and tiers[-1].size <= UNBELIEVABLE
+        most = LOOKED_AT_MAX if self._total(scope, tiers[-1]) is None else SORTED_MAX
+        return max(known) <= most and tiers[-1].size <= UNBELIEVABLE
+
+    def _total(self, scope: Scope, widest: Tier) -> int | None:
+        """How many match, if that is known without counting."""
+        if scope.takes_counts and widest.is_counted:
+            return widest.size
+        return self._counts.get((scope, widest.query))
 
     async def by_key(
         self, database: Database, scope: Scope, lexemes: Tier, by: tuple[Sort, bool], *, limit: int, offset: int
