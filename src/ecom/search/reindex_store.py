@@ -77,7 +77,6 @@ TAKE_OVER_WORDS = Sql("""
     SELECT $2, word, stem, 0, 0 FROM word WHERE slot = $1 ORDER BY word
     ON CONFLICT (slot, word) DO NOTHING
 """)
-ANALYZE_SLOT = Sql("SELECT analyze_slot($1)")
 COUNT_PURGED = Sql("""
     SELECT count(*)
       FROM document AS old
@@ -201,7 +200,7 @@ async def settle(database: Database, run: Run) -> None:
         await _hold(tx, run)
         await store.count_words(tx, run.building)
     await store.merge_pending(database)
-    await database.fetchval(ANALYZE_SLOT, run.building)
+    await store.analyze(database, run.building)
 
 
 async def swap(database: Database, run: Run) -> Progress:
