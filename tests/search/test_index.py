@@ -182,11 +182,11 @@ async def test_an_answer_is_remembered_until_something_changes(
     async with database.transaction() as tx:
         await tx.execute(BEHIND_ITS_BACK)
     assert len(await found(database, reader, "tea")) == 3
-    await shelve(database, PostgresIndex(), product("9", "Tea"), counted=False)
+    await shelve(database, PostgresIndex(), product("8", "Tea"), product("9", "Tea"), counted=False)
 
     async def seen() -> bool:
         answer = await reader.search(database, Ask("tea"))
-        return (len(answer.hits), answer.total) == (3, 3)
+        return (len(answer.hits), answer.total) == (4, 4)
 
     await eventually(seen, seconds=5, what="the reader sees the change, and what was gone before")
 

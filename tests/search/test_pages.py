@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dovecote.database import Database
-from ecom.search import pages
+from ecom.search import page_store, pages
 from ecom.search.domain import Ask, Change, Hit, Sort, place
 from ecom.search.postgres import PostgresIndex
 from ecom.search.words import stems, tokens
@@ -152,6 +152,37 @@ async def test_a_small_page_is_the_beginning_of_a_large_one(database: Database, 
             assert page == expected[number * 20 : number * 20 + 20], (text, number)
         beyond = await index.search(database, Ask(text, page=50, size=20))
         assert (beyond.hits, beyond.total) == ([], len(expected))
+
+
+async def test_narrow_tiers_stand_before_what_is_sampled(
+    database: Database, index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few names are or contain what was typed, many have its words elsewhere: no hit twice, none missing."""
+    sampled = 0
+    sampled_page = page_store.sampled_page
+
+    async def counting(*given: Any, **named: Any) -> page_store.Sampled:
+        nonlocal sampled
+        sampled += 1
+        return await sampled_page(*given, **named)
+
+    monkeypatch.setattr(page_store, "sampled_page", counting)
+    monkeypatch.setattr(pages, "LOOKED_AT_MAX", 100)
+    monkeypatch.setattr(pages, "SORTED_MAX", 100)
+    products = [
+        *(product(f"exact{number}", "Green tea") for number in range(4)),
+        *(product(f"phrase{number}", f"Fresh green tea {number}") for number in range(9)),
+        *(product(f"words{number}", f"Tea, green {number}") for number in range(8)),
+        *(product(f"some{number}", f"Tea {number}", category="Green") for number in range(30)),
+        *(product(f"elsewhere{number}", f"Box {number}", description="green tea") for number in range(2_000)),
+    ]
+    await shelve(database, index, *products)
+    expected = reference(products, Ask("green tea"))
+    for number in range(4):
+        answer = await index.search(database, Ask("green tea", page=number))
+        assert ids(answer) == expected[number * 20 : number * 20 + 20]
+        assert answer.total == len(expected)
+    assert sampled >= 4
 
 
 async def test_words_that_were_never_counted_change_no_answer(database: Database, plan: str) -> None:
