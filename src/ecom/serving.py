@@ -27,7 +27,8 @@ def bind(address: str, port: int) -> socket.socket:
     Raises PortInUse naming the port, or why the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    taken = socket.socket(family)
+    # The protocol is named, so that asyncio's own loop knows it for TCP and sends answers without delay.
+    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((address.strip("[]"), port))

@@ -1,4 +1,4 @@
-"""The saga in bulk: orders placed in batches until every one of them is final, all four services at work."""
+"""The saga in bulk: orders placed in batches until every one of them is final, all services at work."""
 
 from __future__ import annotations
 

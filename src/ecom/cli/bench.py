@@ -42,7 +42,7 @@ def saga(
     seed: Annotated[int, typer.Option(help="The same seed places the same orders.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
 ) -> None:
-    """Orders placed in bulk until every one is final and settled in all four services."""
+    """Orders placed in bulk until every one is final and settled in every service."""
     from ecom.cli import logs, loop
 
     logs.set_up()
