@@ -79,6 +79,7 @@ STORIES = (
         "card-late",
         "PAYMENT_TIMEOUT",
         Customer.RUNS_OUT_OF_TIME,
+        may_say=said(AUTHORIZED),  # where the provider's late answer is still faster than the order's end
     ),
     Story(
         "cancelled before CONFIRMED",
@@ -88,6 +89,7 @@ STORIES = (
         "card-late",
         "CUSTOMER_CANCELLED",
         Customer.CANCELS_PENDING,
+        may_say=said(AUTHORIZED),
     ),
     Story(
         "cancelled after CONFIRMED",
