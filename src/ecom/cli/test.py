@@ -9,7 +9,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +34,8 @@ AGAIN = ("demo", "faults", "cli")
 CLASSIC: Mapping[str, str] = {"APP_KAFKA_GROUPPROTOCOL": "classic"}
 PART_LIMIT_S = 1800
 NO_TESTS = 5
+# CI runs a part's few failed tests once more, alone, and says which passed only then.
+AGAIN_AT_MOST = 3
 TIMED_OUT = 124
 
 
@@ -47,6 +49,7 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    shaky: int = 0
 
 
 def register(app: typer.Typer) -> None:
@@ -86,8 +89,23 @@ async def _test(arguments: list[str], every: bool) -> int:
             for name, paths, extra in (("pytest", arguments, {}),) if arguments else _parts(every):
                 report = ARTIFACTS / f"{name}.xml"
                 argv = (*PYTHON, "-m", "pytest", "-q", f"--junitxml={report}", *chosen, *paths)
-                results.append(_counted(await _part(name, argv, {**environ, **extra}), report))
+                result = _counted(await _part(name, argv, {**environ, **extra}), report)
+                if 0 < result.failed <= AGAIN_AT_MOST and os.environ.get("CI") == "true":
+                    result = await _once_more(result, argv, {**environ, **extra})
+                results.append(result)
     return _close(results)
+
+
+async def _once_more(result: Result, argv: Sequence[str], environ: Mapping[str, str]) -> Result:
+    """Run the part's failed tests again: on a machine shared with others a time limit may end a sound test."""
+    again = await _part(
+        f"{result.name}, the failed once more",
+        (*argv, f"--junitxml={ARTIFACTS / result.name}-again.xml", "--last-failed", "--lfnf=none"),
+        environ,
+    )
+    if again.code != 0:
+        return result
+    return replace(result, code=0, failed=0, passed=result.passed + result.failed, shaky=result.failed)
 
 
 def _parts(every: bool) -> list[tuple[str, list[str], Mapping[str, str]]]:
@@ -164,6 +182,9 @@ def _close(results: Sequence[Result]) -> int:
         typer.echo(f"{result.seconds:7.1f} s  {result.name}{'  RED' if result in red else ''}")
     if red:
         typer.echo(f"red: {', '.join(result.name for result in red)}")
+    for result in results:
+        if result.shaky:
+            typer.echo(f"shaky: {result.shaky} of {result.name} failed at first and passed alone; find out why")
     static = [result for result in results if result.name in STATIC]
     passed = sum(result.passed for result in results) + sum(result.code == 0 for result in static)
     failed = sum(result.failed for result in results) + sum(result.code != 0 for result in static)
