@@ -17,9 +17,9 @@ from typing import Any
 import jsonschema_rs
 
 import ecom
+from dovecote.contracts.shape import reader_asks_too_much, writer_differs
 from dovecote.events import Event
 from ecom.contracts import CONTRACTS
-from ecom.contracts.shape import reader_asks_too_much, writer_differs
 
 EVENT_NAME = re.compile(r"^[a-z]+(?:\.[a-z-]+)+\.v(\d+)$")
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
