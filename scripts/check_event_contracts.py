@@ -1,21 +1,8 @@
-"""Checks registry, schemas, Structs and services against each other; reports go to build-artifacts/."""
+"""The gate of ecom.contracts for any CI: `ecom contracts check` with the same options, from the same function."""
 
-import sys
-from pathlib import Path
+import typer
 
-from ecom.contracts.check import check
-from ecom.contracts.report import write
-
-
-def main() -> int:
-    """Print every error with its mend; 1 where there is any."""
-    verdict = check()
-    write(verdict, Path(__file__).resolve().parents[1] / "build-artifacts")
-    for problem in verdict.problems:
-        print(problem, file=sys.stderr)
-    print(f"{len(verdict.events)} event contracts, {len(verdict.problems)} errors")
-    return 1 if verdict.problems else 0
-
+from ecom.cli.contracts import check
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(check)

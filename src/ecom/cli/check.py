@@ -44,14 +44,21 @@ async def _check(prefix: str) -> int:
 
 
 async def _findings(prefix: str) -> AsyncIterator[Finding]:
-    from ecom.contracts.check import check as compare
+    from dovecote.contracts.check import check as compare
+    from ecom.contracts import CONTRACTS
+    from ecom.contracts.check import read_code
     from ecom.local import Home, home_path, joined_servers
     from ecom.shop import SERVICES, Shop
 
-    for problem in (verdict := compare()).problems:
-        yield Finding("contracts", str(problem))
-    if not verdict.problems:
-        yield Finding(f"contracts: {len(verdict.events)} events agree with registry, schemas and code")
+    try:
+        checked = compare(CONTRACTS, read_code(os.environ))
+    except DovecoteError as error:
+        yield Finding("contracts", f"the code cannot be asked: {error}")
+    else:
+        for problem in checked.problems:
+            yield Finding("contracts", str(problem))
+        if not checked.problems:
+            yield Finding(f"contracts: {len(checked.events)} events agree with registry, schemas and code")
     built = []
     for name in SERVICES:
         try:

@@ -40,12 +40,12 @@ class Snapshot:
         Raises ContractError where git is missing, the ref is unknown (or not in a shallow clone), or it has no such
         folder.
         """
-        commit = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        commit = git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         if commit is None:
-            shallow = (_git(repository, "rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
+            shallow = (git(repository, "rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
             mend = "fetch it: this clone is shallow (git fetch --unshallow)" if shallow else "name one that git knows"
             raise ContractError(f"There is no commit {ref!r} in {repository}; {mend}.")
-        archive = _git(repository, "archive", "--format=tar", commit.decode().strip(), "--", folder)
+        archive = git(repository, "archive", "--format=tar", commit.decode().strip(), "--", folder)
         if archive is None:
             raise ContractError(f"{ref} has no folder {folder}; name the one that holds {REGISTRY_FILE}.")
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
@@ -90,7 +90,7 @@ def _file(path: Path) -> bytes | None:
         raise ContractError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _git(repository: Path, *arguments: str) -> bytes | None:
+def git(repository: Path, *arguments: str) -> bytes | None:
     """What git prints, None where it says no; raises ContractError where there is no git or no repository."""
     try:
         done = subprocess.run(
