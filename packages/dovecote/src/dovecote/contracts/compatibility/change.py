@@ -36,8 +36,10 @@ class Change:
     ``pointer`` is a JSON pointer into the event's schema: the new one, or the old one for what was taken away; "" means
     the whole, or the registry's entry. ``breaks`` names the services whose own Struct refuses an event that shows
     the difference; ``loses`` those whose Struct reads a field that may now be missing, and goes on without it.
-    ``unread`` says that no known Struct looks at the field. ``witness`` is the smallest payload found, as JSON, that
-    one side may write and the other side's schema refuses; None where the change is compatible or cannot be decided.
+    ``reads`` are all whose Struct looks at the field, and ``unread`` says that there is nobody. ``witness`` is the
+    smallest payload found, as JSON, that one side may write and the other side's schema refuses: a new event where
+    readers break, else an old one; where both break, ``witness_old`` is the old one. None where the change is
+    compatible or cannot be decided.
     """
 
     event: str
@@ -49,3 +51,5 @@ class Change:
     witness: str | None = None
     mend: str = ""
     loses: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    witness_old: str | None = None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dovecote.contracts.compatibility.change import Change, Verdict
+from dovecote.contracts.compatibility.consumers import Readers
 from dovecote.contracts.snapshot import Snapshot
-from dovecote.events import Event
-
-Readers = Mapping[str, Sequence[type[Event]]]
 
 
 def entry_changes(old: Snapshot, new: Snapshot, readers: Readers) -> Iterator[Change]:
