@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovecote.pace import BATCH_MAX, BATCH_MIN, LOOP_SECONDS, Metered, Pace
+from dovecote.pace import BATCH_MAX, BATCH_MIN, LOOP_SECONDS, Metered, Pace, shares
 
 
 def test_it_starts_in_the_middle() -> None:
@@ -53,6 +53,16 @@ def test_it_stays_within_its_bounds(batches: list[tuple[int, float]]) -> None:
     for messages, seconds in batches:
         pace.note(messages, seconds)
         assert BATCH_MIN <= pace.batch_max <= BATCH_MAX
+
+
+@given(st.lists(st.integers(), max_size=200), st.integers(1, 60))
+def test_shares_are_few_and_even(items: list[int], most: int) -> None:
+    """Everything in order, in as few parts as there can be, none larger than allowed, none a crumb."""
+    parts = [list(part) for part in shares(items, most)]
+    assert [item for part in parts for item in part] == items
+    assert len(parts) == -(-len(items) // most)
+    sizes = [len(part) for part in parts]
+    assert not sizes or (max(sizes) <= most and max(sizes) - min(sizes) <= 1)
 
 
 async def test_a_meter_counts_work_and_not_waiting() -> None:

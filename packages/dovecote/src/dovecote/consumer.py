@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from dovecote import telemetry
 from dovecote.errors import is_environment
 from dovecote.guard import Guard
 from dovecote.kafka import Assignment, KafkaConsumer, Message
-from dovecote.pace import Metered, Pace
+from dovecote.pace import BATCH_MAX, Metered, Pace, shares
 from dovecote.retry import backoff, jitter
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 # A batch that takes longer keeps its membership alive by polling with its partitions paused.
 HOLD_AFTER_SECONDS = 2.0
+# A poll may bring this many batches. Bound to one, it was cut into a small transaction for each of its topics: half as
+# many transactions, and a sixth less CPU for an order.
+BATCHES_A_POLL = 4
 
 
 class ConsumerLoop:
@@ -45,7 +49,7 @@ class ConsumerLoop:
         self._topics = topics
         self._bootstrap = bootstrap
         self._protocol = protocol
-        self._pace = Pace()
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -63,7 +67,7 @@ class ConsumerLoop:
         )
         try:
             while not self._stopping.is_set():
-                messages = await kafka.poll(self._pace.batch_max, seconds=POLL_SECONDS)
+                messages = await kafka.poll(self._poll_max(), seconds=POLL_SECONDS)
                 if messages:
                     await self._batch(kafka, messages)
         finally:
@@ -110,12 +114,21 @@ class ConsumerLoop:
             if await self._stopped_within(wait.total_seconds()):
                 return False
 
+    def _poll_max(self) -> int:
+        slowest = min((pace.batch_max for pace in self._paces.values()), default=Pace().batch_max)
+        return min(BATCH_MAX, BATCHES_A_POLL * slowest)
+
     async def _deliver(self, messages: Sequence[Message]) -> None:
-        if not messages:
-            return
-        work = Metered(self._deliver_runs(messages))
-        await work
-        self._pace.note(len(messages), work.loop_seconds)
+        """Topic by topic, each at its own pace; what comes later is not even decoded before its turn."""
+        by_topic: dict[str, list[Message]] = {}
+        for message in messages:
+            by_topic.setdefault(message.topic, []).append(message)
+        for topic, waiting in by_topic.items():
+            pace = self._paces[topic]
+            for batch in shares(waiting, pace.batch_max):
+                work = Metered(self._deliver_runs(batch))
+                await work
+                pace.note(len(batch), work.loop_seconds)
 
     async def _deliver_runs(self, messages: Sequence[Message]) -> None:
         for run in self._reader.runs(messages):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,6 +28,14 @@ class Pace:
         """Learn from a batch; a single message says little about many, so it weighs little."""
         weight = min(0.5, messages / 100)
         self._seconds_each += weight * (max(loop_seconds / messages, 1e-6) - self._seconds_each)
+
+
+def shares(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """As few parts as there can be of at most so many items, all of about one size, in order."""
+    count = -(-len(items) // most)
+    bounds = [len(items) * part // count for part in range(count + 1)] if count else []
+    for first, end in pairwise(bounds):
+        yield items[first:end]
 
 
 class Metered(Generic[T]):
