@@ -99,16 +99,13 @@ class _Comparison:
 
     def _change(self, edit: Edit, by_readers: Answer, by_writers: Answer, breaks: set[str]) -> Change:
         side, path = edit.place()
-        verdict = Verdict.of(readers=by_readers.broken, writers=by_writers.broken)
-        undecided = verdict.breaking and by_readers.witness is None and by_writers.witness is None
         reads = self.consumers.reading(field(path))
         missing = edit.kind in {Kind.FIELD, Kind.REQUIRED} and not edit.after
         loses = reads - breaks if missing else set()
         sentence = what(edit)
         if loses:
             sentence += f"; {' and '.join(sorted(loses))} read it and go without"
-        if undecided:
-            sentence += f"; {UNDECIDED}"
+        sentence += _doubt(by_readers, by_writers)
         pointer = (self.new if side is edit.new else self.old).pointer(path)
         return self._made(pointer, sentence, (by_readers, by_writers), breaks, reads, loses, edit)
 
@@ -116,8 +113,7 @@ class _Comparison:
         """The change that only all edits at once make."""
         common: Path = _common([edit.place()[1] for edit in found])
         sentence = "the changes break together what none breaks alone"
-        if by_readers.witness is None and by_writers.witness is None:
-            sentence += f"; {UNDECIDED}"
+        sentence += _doubt(by_readers, by_writers)
         breaks = set()
         for question, answer in ((self.for_readers, by_readers), (self.for_writers, by_writers)):
             breaks |= self._refusing(question, field(common)) if answer.broken else set()
@@ -156,6 +152,16 @@ class _Comparison:
         if not self.consumers.structs:
             return set()
         return set().union(*(self.consumers.refusing(one, about) for one in question.refused[:TRIED_MAX]))
+
+
+def _doubt(by_readers: Answer, by_writers: Answer) -> str:
+    """What a sentence says in addition where nothing shows a break and no proof rules it out."""
+    doubted = [
+        side
+        for side, answer in (("readers", by_readers), ("writers", by_writers))
+        if answer.broken and answer.witness is None
+    ]
+    return f"; for {' and '.join(doubted)} {UNDECIDED}" if doubted else ""
 
 
 def _common(paths: list[Path]) -> Path:

@@ -22,6 +22,7 @@ LINE_END: Ranges = ((10, 10), (13, 13), (0x2028, 0x2029))
 _CLASSES = {"d": DIGIT, "w": WORD, "s": SPACE}
 _CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 _SPECIAL = frozenset("^$\\.*+?()[]{}|/-")
+_AROUND = re.compile(r"\?<?[=!]")
 _QUANTIFIER = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 
 
@@ -59,9 +60,10 @@ def negated(ranges: Ranges) -> Ranges:
     return (*found, (at, LAST)) if at <= LAST else tuple(found)
 
 
-def read(expression: str) -> Automaton:
+def read(expression: str, *, loose: bool = False) -> Automaton:
     """The automaton of all strings in which the expression is found, as JSON Schema's ``pattern`` asks.
 
+    A ``loose`` one lets pass what a look-around or a word boundary asks: all strings that match, and some that do not.
     Raises UnreadableError where the expression is beyond regular ones.
     """
     automaton = Automaton()
@@ -69,7 +71,7 @@ def read(expression: str) -> Automaton:
     anything: Ranges = ((0, LAST),)
     automaton.moves[before].append((anything, before))
     automaton.moves[after].append((anything, after))
-    reader = _Reader(expression, automaton)
+    reader = _Reader(expression, automaton, loose=loose)
     start, end = reader.alternatives()
     if reader.at != len(expression):
         raise UnreadableError(f"unexpected {expression[reader.at]!r}")
@@ -86,8 +88,9 @@ def _ordered(ranges: Ranges) -> Ranges:
 class _Reader:
     """Recursive descent; each method gives the first and the last state of what it has read."""
 
-    def __init__(self, text: str, automaton: Automaton) -> None:
+    def __init__(self, text: str, automaton: Automaton, *, loose: bool) -> None:
         self.text = text
+        self.loose = loose
         self.at = 0
         self.made = automaton
 
@@ -159,6 +162,9 @@ class _Reader:
             start, end = self.made.state(), self.made.state()
             self.made.skips[start].append((sign, end))
             return start, end
+        if sign == "\\" and self.loose and self._peek() in ("b", "B"):
+            self.at += 1
+            return self._empty()
         if sign == "\\":
             return self._one_of(self._escape())
         if sign in ("*", "+", "?", "{"):
@@ -166,7 +172,10 @@ class _Reader:
         return self._one_of(((ord(sign), ord(sign)),))
 
     def _group(self) -> tuple[int, int]:
-        if self._peek() == "?":
+        around = self.loose and _AROUND.match(self.text, self.at)
+        if around:
+            self.at = around.end()
+        elif self._peek() == "?":
             match = re.compile(r"\?(?::|P?<[A-Za-z_]\w*>)").match(self.text, self.at)
             if match is None:
                 raise UnreadableError("a look-around or a flag")
@@ -175,7 +184,7 @@ class _Reader:
         if self._peek() != ")":
             raise UnreadableError("a group is not closed")
         self.at += 1
-        return start, end
+        return self._empty() if around else (start, end)
 
     def _class(self) -> Ranges:
         """What stands between square brackets."""

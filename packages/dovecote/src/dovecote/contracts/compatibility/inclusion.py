@@ -10,6 +10,7 @@ import jsonschema_rs
 
 from dovecote.contracts.compatibility.language import Condition, Length, within
 from dovecote.contracts.compatibility.normal import Schema, children
+from dovecote.contracts.compatibility.recursion import Induction
 
 # Every value of the first format is one of the second, by the RFCs that define them.
 WIDER_FORMATS: Mapping[str, tuple[str, ...]] = {
@@ -35,13 +36,19 @@ def included(inner: Schema, outer: Schema) -> bool:
     """Whether it is proved that whatever is valid under ``inner`` is valid under ``outer``.
 
     The proof is jsonschema-rs's, by canonical forms; what its algebra does not know of strings (that one pattern's
-    language lies within another's, what a pattern says of the length) is put in its hands as facts beforehand.
+    language lies within another's, what a pattern says of the length) is put in its hands as facts beforehand, and
+    schemas that contain themselves are taken apart by induction.
     """
-    if inner == outer and _text(inner) == _text(outer):
+    if _text(inner) == _text(outer) or _covered(inner, outer):
         return True
+    recursive = any(isinstance(side, dict) and side.get("$defs") for side in (inner, outer))
+    return recursive and Induction(inner, outer, _covered).holds()
+
+
+def _covered(inner: Schema, outer: Schema) -> bool:
     facts = list(_conditions(outer))
     try:
-        promised = jsonschema_rs.canonicalize(_told(inner, facts), validate_formats=True)
+        promised = jsonschema_rs.canonicalize(_told(inner, facts, _names(outer)), validate_formats=True)
         asked = jsonschema_rs.canonicalize(outer, validate_formats=True)
         answer = asked.covers(promised)
     except (ValueError, jsonschema_rs.ReferencingError):
@@ -70,13 +77,18 @@ def _all(node: Schema) -> Iterator[Mapping[str, Any]]:
             yield from _all(child)
 
 
-def _told(node: Schema, facts: list[tuple[str, Any]]) -> Schema:
-    """The same schema, in which strings also say those facts that follow from what they say."""
+def _names(node: Schema) -> frozenset[str]:
+    """Each field that a schema speaks of anywhere."""
+    return frozenset(name for found in _all(node) for name in found.get("properties", ()))
+
+
+def _told(node: Schema, facts: list[tuple[str, Any]], names: frozenset[str]) -> Schema:
+    """The same schema, which also says those facts of strings that follow from it, and the names that a map may have."""
     if not isinstance(node, dict):
         return node
     made = dict(node)
     for step, child in children(node):
-        told = _told(child, facts)
+        told = _told(child, facts, names)
         keyword = str(step[0])
         if len(step) == 1:
             made[keyword] = told
@@ -84,6 +96,9 @@ def _told(node: Schema, facts: list[tuple[str, Any]]) -> Schema:
             made[keyword] = [told if at == step[1] else other for at, other in enumerate(made[keyword])]
         else:
             made[keyword] = {**made[keyword], step[1]: told}
+    if node.get("additionalProperties") not in (None, False) and "patternProperties" not in node:
+        of_map = dict.fromkeys(names - node.get("properties", {}).keys(), made["additionalProperties"])
+        made["properties"] = {**of_map, **made.get("properties", {})}
     holds = _strings(node)
     if holds or "format" in node:
         wider = WIDER_FORMATS.get(node.get("format", ""), ())

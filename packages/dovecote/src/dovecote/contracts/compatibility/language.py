@@ -31,10 +31,11 @@ Condition: TypeAlias = "str | Length"
 def shortest(holds: Iterable[Condition], fails: Iterable[Condition] = ()) -> str | None:
     """The shortest string for which all of ``holds`` are true and all of ``fails`` false; None where there is none.
 
+    A look-around in ``holds`` is let pass, so a string found may not hold it, and None is true all the same.
     Raises UnreadableError where a pattern is beyond regular ones, or the search too long.
     """
-    machines = [(_machine(condition), True) for condition in holds]
-    machines += [(_machine(condition), False) for condition in fails]
+    machines = [(_machine(condition, loose=True), True) for condition in holds]
+    machines += [(_machine(condition, loose=False), False) for condition in fails]
     letters = _letters([machine.automaton for machine, _ in machines if isinstance(machine, _Pattern)])
     start = tuple(machine.start() for machine, _ in machines)
     waiting: deque[tuple[tuple[_States, ...], str]] = deque([(start, "")])
@@ -136,8 +137,8 @@ class _Counter:
 
 
 @lru_cache(maxsize=1024)
-def _machine(condition: Condition) -> _Pattern | _Counter:
-    return _Pattern(read(condition)) if isinstance(condition, str) else _Counter(condition)
+def _machine(condition: Condition, *, loose: bool) -> _Pattern | _Counter:
+    return _Pattern(read(condition, loose=loose)) if isinstance(condition, str) else _Counter(condition)
 
 
 def _letters(automata: Sequence[Automaton]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -36,6 +37,7 @@ _FORMATS: Mapping[str, tuple[str, ...]] = {
     "relative-json-pointer": ("0", "1/a"),
     "regex": ("a", "^[0-9]+$"),
 }
+_LETTERS = re.compile(r"[^\W_]+")
 _WORDS = ("", "a", "A", "0", "-1", "1.5", "é", " ", "x y", "😀")
 
 
@@ -76,7 +78,10 @@ def strings(promised: Sequence[Node], asked: Sequence[Node]) -> Iterator[str]:
         yield from _FORMATS.get(node.get("format", ""), ())
         pattern = node.get("pattern")
         if isinstance(pattern, str):
-            yield pattern.strip("^$").replace("\\", "")
+            # For what no automaton reads: the pattern's own words, alone and before what is promised.
+            for word in _LETTERS.findall(pattern):
+                yield word
+                yield from (word + text for text in _found(holds, []))
     yield from _WORDS
 
 

@@ -35,7 +35,7 @@ def _location(node: Schema, names: frozenset[str] | None = None) -> Schema:
     if not isinstance(node, dict):
         return node
     made = _inside(node, _shared(node))
-    if _declares(node) and "unevaluatedProperties" not in node:
+    if _declares(node) and not node.keys() & {"unevaluatedProperties", "additionalProperties"}:
         if names is None:
             made["unevaluatedProperties"] = False
         elif names:
