@@ -120,9 +120,9 @@ class Database:
         async with self._connection("api") as connection:
             return await connection.fetchrow(sql.text, *args)  # type: ignore[no-any-return]
 
-    async def fetchval(self, sql: Sql, *args: object) -> Any:
+    async def fetchval(self, sql: Sql, *args: object, lane: str = "api") -> Any:
         """The first value of one statement outside a transaction, or None."""
-        async with self._connection("api") as connection:
+        async with self._connection(lane) as connection:
             return await connection.fetchval(sql.text, *args)
 
     @asynccontextmanager
@@ -146,4 +146,3 @@ class Database:
 
 async def _leave_as_is(connection: Any) -> None:
     """The pool's reset hook: nothing to reset."""
-

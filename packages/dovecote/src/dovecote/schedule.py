@@ -72,13 +72,12 @@ class Scheduler:
 
     async def _turn(self, job: Job) -> None:
         database = self._context.database
-        async with database.transaction("work") as tx:
-            # A little early counts as due: timers of two processes never agree to the millisecond.
-            lease = await tx.fetchval(CLAIM, job.name, tx.now, job.every * 0.9, LEASE)
+        # A little early counts as due: timers of two processes never agree to the millisecond. No transaction around
+        # one statement: two round trips a turn in place of six, for a dozen jobs a second.
+        lease = await database.fetchval(CLAIM, job.name, database.now, job.every * 0.9, LEASE, lane="work")
         if lease is None:
             return
         try:
             await job.run(self._context)
         finally:
-            async with database.transaction("work") as tx:
-                await tx.execute(RELEASE, job.name, lease)
+            await database.fetchval(RELEASE, job.name, lease, lane="work")
