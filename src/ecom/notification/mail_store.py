@@ -12,14 +12,12 @@ from dovecote.sql import Sql
 from ecom.notification.domain import Mail, Notification, Status
 from ecom.notification.store import intend, notification
 
-# Locked in event order inside the one statement; a row already SENT is left alone.
+# A row already SENT is left alone. Not locked first: a mail stands in one intent at a time, so nobody else wants these
+# rows, and a lock was a second write of each.
 MARK_SENT = Sql("""
-    UPDATE notification AS n
+    UPDATE notification
        SET status = 'SENT', next_attempt_at = NULL, updated_at = $2
-      FROM (SELECT event_id FROM notification
-             WHERE event_id = ANY($1::uuid[]) AND status IN ('PENDING', 'FAILED')
-             ORDER BY event_id FOR UPDATE) AS sent
-     WHERE n.event_id = sent.event_id
+     WHERE event_id = ANY($1::uuid[]) AND status IN ('PENDING', 'FAILED')
 """)
 LOCK_NOTIFICATIONS = Sql("""
     SELECT event_id, event_type, user_id, recipient_email, subject, body, source_topic, trace_id, status, retry_count,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from dovecote import telemetry
-from dovecote.errors import is_environment
+from dovecote.errors import DovecoteError, is_environment
 from dovecote.retry import jitter
 from dovecote.sql import Sql
 
@@ -68,22 +68,30 @@ INSERT_INTENTS = Sql("""
     RETURNING kind, key
 """)
 # Open by done_at, not by status: a status that is PENDING lets the planner walk intent_due, with all its dead
-# entries, once for each intent.
+# entries, once for each intent. $1 is one kind for all, or one for each.
 SETTLE_INTENTS = Sql("""
     UPDATE intent AS i
-       SET status = 'DONE', done_at = $3, leased_until = NULL
-      FROM unnest($1::text[], $2::text[]) AS done(kind, key)
-     WHERE i.kind = done.kind AND i.key = done.key AND i.done_at IS NULL
+       SET status = 'DONE', done_at = $4, leased_until = NULL
+      FROM unnest($1::text[], $2::text[], $3::int[]) AS done(kind, key, attempts)
+     WHERE i.kind = coalesce(done.kind, ($1::text[])[1]) AND i.key = done.key AND i.attempts = done.attempts
+       AND i.done_at IS NULL
 """)
+# Attempts of 0 mean the intent whatever lease it is under: an operator's wish.
 POSTPONE_INTENTS = Sql("""
     UPDATE intent AS i
        SET due_at = later.due_at, leased_until = NULL
-      FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS later(kind, key, due_at)
-     WHERE i.kind = later.kind AND i.key = later.key AND i.done_at IS NULL
+      FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[]) AS later(kind, key, attempts, due_at)
+     WHERE i.kind = later.kind AND i.key = later.key AND later.attempts IN (0, i.attempts) AND i.done_at IS NULL
 """)
 NEXT_DUE = Sql("""
     SELECT min(greatest(due_at, coalesce(leased_until, due_at))) FROM intent WHERE kind = $1 AND status = 'PENDING'
 """)
+
+
+class LeaseLost(DovecoteError):
+    """An intent that has been answered was leased by another process meanwhile, or is done."""
+
+    retriable = True
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -103,7 +111,8 @@ class Worker(Generic[A]):
     """How intents of one kind are carried out.
 
     ``call`` runs outside any transaction and yields answers as they come; what it does not answer is leased
-    again when the lease ends. ``record`` ends each answered intent with ``tx.settle`` or ``tx.postpone``.
+    again when the lease ends. ``record`` ends each answered intent with ``tx.settle`` or ``tx.postpone``; it may be
+    called again for the same answers, its transaction rolled back.
     """
 
     kind: str
@@ -223,7 +232,22 @@ class WorkerLoop(Generic[A]):
         return True
 
     async def _record(self, answers: Sequence[tuple[Intent, A]]) -> None:
-        batch = [(self._in_flight.get(intent.key, intent), answer) for intent, answer in answers]
+        """Record answers as if all leases still held, which the end proves; where one does not, once more with care.
+
+        Looking first cost every intent a statement and the lock of its row.
+        """
+        try:
+            async with self._database.transaction("work") as tx:
+                await self._worker.record(tx, self._as_leased_last(answers))
+        except LeaseLost:
+            await self._record_with_care(answers)
+
+    def _as_leased_last(self, answers: Sequence[tuple[Intent, A]]) -> list[tuple[Intent, A]]:
+        return [(self._in_flight.get(intent.key, intent), answer) for intent, answer in answers]
+
+    async def _record_with_care(self, answers: Sequence[tuple[Intent, A]]) -> None:
+        """Record the answers to those intents that are still leased to us, locked before anything else."""
+        batch = self._as_leased_last(answers)
         async with self._database.transaction("work") as tx:
             rows = await tx.fetch(
                 LOCK_LEASED,

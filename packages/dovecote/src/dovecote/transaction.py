@@ -15,7 +15,7 @@ import msgspec
 from dovecote import envelope, ids, intents, outbox
 from dovecote.contracts import Contracts
 from dovecote.events import Aggregate, Delivery, Event, Traced
-from dovecote.intents import Intent, WorkerLoop
+from dovecote.intents import Intent, LeaseLost, WorkerLoop
 from dovecote.sql import Sql, one_or_all
 from dovecote.wakeups import RELAY
 
@@ -92,24 +92,18 @@ class Transaction:
         last = tag.rsplit(" ", 1)[-1]
         return int(last) if last.isdigit() else 0
 
-    def publish(
-        self, event: Event, *, of: Aggregate, because: Traced | None = None, key: str | None = None
-    ) -> UUID:
+    def publish(self, event: Event, *, of: Aggregate, because: Traced | None = None, key: str | None = None) -> UUID:
         """Say an event; it is validated and encoded here and leaves after the commit.
 
         The Kafka key is the aggregate's id unless given. Returns the eventId.
         Raises ContractError where the payload breaks its schema or the event is not registered.
         """
-        self._voice.contracts.check(event)
+        payload = self._voice.contracts.encode(event)
         event_id = self.new_id()
         trace_id = because.trace_id if because is not None else ids.new_trace_id()
-        value = envelope.encode(
-            event_id, event.EVENT, self.now, self._voice.producer, trace_id, msgspec.json.encode(event)
-        )
+        value = envelope.encode(event_id, event.EVENT, self.now, self._voice.producer, trace_id, payload)
         topic = self._voice.topic(event.EVENT)
-        self._events.append(
-            (event_id, event.EVENT, topic, of.type, of.id, of.sequence, key or of.id, value, trace_id)
-        )
+        self._events.append((event_id, event.EVENT, topic, of.type, of.id, of.sequence, key or of.id, value, trace_id))
         return event_id
 
     def intend(
@@ -129,11 +123,11 @@ class Transaction:
         )
 
     def settle(self, intent: Intent) -> None:
-        """The call is done and recorded."""
+        """The call is done and recorded; the transaction ends with LeaseLost where the intent's lease is lost."""
         self._settled.append(intent)
 
     def postpone(self, intent: Intent, *, until: datetime) -> None:
-        """The call has no final answer yet; make it again, with the same key, from then on."""
+        """The call has no final answer yet; make it again, with the same key, from then on. LeaseLost as in settle."""
         self._postponed.append((intent, until))
 
     def park(self, delivery: Delivery[Any], why: str) -> None:
@@ -155,15 +149,26 @@ class Transaction:
         if self._intents:
             await self._insert_intents()
         if self._settled:
-            done = sorted((intent.kind, intent.key) for intent in self._settled)
-            kinds, keys = zip(*done, strict=True)
-            await self._connection.execute(intents.SETTLE_INTENTS.text, kinds, keys, self.now)
-            self._settled = []
+            await self._settle_intents()
         if self._postponed:
-            later = sorted((intent.kind, intent.key, until) for intent, until in self._postponed)
-            kinds, keys, untils = zip(*later, strict=True)
-            await self._connection.execute(intents.POSTPONE_INTENTS.text, kinds, keys, untils)
-            self._postponed = []
+            await self._postpone_intents()
+
+    async def _settle_intents(self) -> None:
+        """Intents that are done; raises LeaseLost where one is no longer as it was leased."""
+        done = sorted({(intent.kind, intent.key, intent.attempts) for intent in self._settled})
+        kinds, keys, attempts = map(list, zip(*done, strict=True))
+        if await self.execute(intents.SETTLE_INTENTS, one_or_all(kinds), keys, attempts, self.now) < len(done):
+            raise LeaseLost("An intent was leased again or settled by another process meanwhile.")
+        self._settled = []
+
+    async def _postpone_intents(self) -> None:
+        """Intents that are to be asked again; raises LeaseLost as settling does."""
+        later = sorted({(intent.kind, intent.key, intent.attempts, until) for intent, until in self._postponed})
+        columns = map(list, zip(*later, strict=True))
+        leased = sum(attempts > 0 for _, _, attempts, _ in later)
+        if await self.execute(intents.POSTPONE_INTENTS, *columns) < leased:
+            raise LeaseLost("An intent was leased again or settled by another process meanwhile.")
+        self._postponed = []
 
     async def _insert_intents(self) -> None:
         """Intents whose worker runs in this process and has room are born with its lease; the others are rung for."""
