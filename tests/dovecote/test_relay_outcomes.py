@@ -78,21 +78,21 @@ async def test_an_unknown_topic_pauses_only_itself(notes: Database, prefix: str,
         await tell(tx, "found")
         await tell(tx, "lost")
     async with relaying(notes, bootstrap):
-        await eventually(is_sent(notes, "found"), seconds=2)
+        await eventually(is_sent(notes, "found"))
 
         async def others_flow() -> bool:
             async with notes.transaction() as tx:
                 await tell(tx, "found")
-            await eventually(is_sent(notes, "found"), seconds=1)
+            await eventually(is_sent(notes, "found"))
             return loop.time() > until
 
         loop = asyncio.get_running_loop()
         until = loop.time() + 7  # librdkafka gives an unknown topic five seconds to appear
-        await eventually(others_flow)
+        await eventually(others_flow, seconds=60)
         lost = [row for row in await outbox(notes) if row["aggregate_id"] == "lost"]
         assert [(row["status"], row["attempts"], row["blocked_by"]) for row in lost] == [("PENDING", 0, None)] * 2
         await admin.ensure_topics([pinned], partitions=1, replication=1)
-        await eventually(is_sent(notes, "lost"), seconds=15)
+        await eventually(is_sent(notes, "lost"), seconds=30)
     await admin.delete_topics([told, pinned])
 
 
@@ -150,7 +150,8 @@ async def _all_blocked(database: Database) -> None:
 async def _leaves_at_once(database: Database) -> None:
     async with database.transaction() as tx:
         await tell(tx, "new")
-    await eventually(is_sent(database, "new"), seconds=1.0)
+    # Far less than what fills the scan waits for, and enough for a machine that is busy.
+    await eventually(is_sent(database, "new"), seconds=4.0)
 
 
 async def test_a_lost_notify_costs_a_poll(
@@ -162,7 +163,7 @@ async def test_a_lost_notify_costs_a_poll(
         for number in range(2):
             async with notes.transaction() as tx:
                 await tell(tx, f"n{number}")
-            await eventually(is_sent(notes, f"n{number}"), seconds=4)
+            await eventually(is_sent(notes, f"n{number}"))
 
 
 async def test_a_commit_elsewhere_wakes_the_leader(
@@ -181,4 +182,4 @@ async def test_a_commit_elsewhere_wakes_the_leader(
                 await eventually(is_sent(notes, f"n{number}"), every=0.005)
                 waits.append(loop.time() - started)
             assert not standby.leads
-    assert sorted(waits)[4] < 0.3, waits
+    assert sorted(waits)[4] < 1.0, waits  # polls alone would make each of them 1.5 s

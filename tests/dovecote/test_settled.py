@@ -87,10 +87,16 @@ async def test_the_line_waits_for_whoever_writes(notes: Database, bootstrap: str
         async with notes.transaction() as late:
             await tell(late, "late")
             await late.flush()
-            for number in range(8):
+            clock, number = asyncio.get_running_loop().time, 0
+            until = clock() + 1.0
+
+            async def steps_pass() -> bool:  # none of them may reach the late record
+                nonlocal number
+                number += 1
                 await tell_some(notes, f"n{number}")
-                await asyncio.sleep(0.1)  # lets steps of the line pass: none of them may reach the late record
-            assert (await statuses(notes)).count("SENT") > 0
+                return clock() > until and "SENT" in await statuses(notes)
+
+            await eventually(steps_pass)
             assert await settled_below(notes) <= 1
         await drained(notes)
         await eventually(lambda: all_settled(notes))
