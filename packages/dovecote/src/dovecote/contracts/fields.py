@@ -19,6 +19,9 @@ _TYPES: Mapping[str, str] = {
 _FORMATS: Mapping[str, str] = {"date-time": "instant (RFC 3339)", "uuid": "UUID"}
 # What a pattern must accept, and refuse, to be that of a decimal number written as text.
 _DECIMALS, _NO_DECIMALS = ("0", "7", "12.50"), ("", "NaN", "1e5", "x", "1 000")
+# A type may hold itself without end; its words stop here.
+_DEPTH_MAX = 4
+_INT64 = (-(2**63), 2**63 - 1)
 # Words about a schema, and keywords that the columns tell of; any other keyword is a rule that they do not tell.
 _TOLD = frozenset(
     {
@@ -96,13 +99,17 @@ class _Reader:
                 return target
         return {}
 
-    def _required(self, node: Node) -> set[str]:
+    def _required(self, node: Node, depth: int = 0) -> set[str]:
         own = set(node.get("required", ()))
-        return own.union(*(self._required(self._plain(branch)) for branch in _branches(node, "allOf")))
+        if depth > _DEPTH_MAX:
+            return own
+        return own.union(*(self._required(self._plain(branch), depth + 1) for branch in _branches(node, "allOf")))
 
-    def _type(self, node: Node) -> str:
+    def _type(self, node: Node, depth: int = 0) -> str:
+        if depth > _DEPTH_MAX:
+            return "anything"
         if choices := list(_branches(node, "anyOf", "oneOf")):
-            return " or ".join(dict.fromkeys(self._type(self._plain(choice)) for choice in choices))
+            return " or ".join(dict.fromkeys(self._type(self._plain(choice), depth + 1) for choice in choices))
         kinds = node.get("type", [])
         kinds = [kinds] if isinstance(kinds, str) else list(kinds)
         if not kinds and "properties" in node:
@@ -110,27 +117,29 @@ class _Reader:
         if not kinds and (values := _values(node)):
             kinds = list(dict.fromkeys(_kind(value) for value in values))
         if not kinds:
-            merged = [self._type(self._plain(branch)) for branch in _branches(node, "allOf")]
+            merged = [self._type(self._plain(branch), depth + 1) for branch in _branches(node, "allOf")]
             return next((words for words in merged if words != "anything"), "anything")
-        return " or ".join(dict.fromkeys(self._word(kind, node) for kind in kinds))
+        return " or ".join(dict.fromkeys(self._word(kind, node, depth) for kind in kinds))
 
-    def _word(self, kind: str, node: Node) -> str:
+    def _word(self, kind: str, node: Node, depth: int) -> str:
         if kind == "string":
             if _is_decimal(node.get("pattern")):
                 return "decimal number, as text"
             if (name := node.get("format")) is not None:
                 return _FORMATS.get(name, f"text ({name})")
         if kind == "array" and isinstance(items := node.get("items"), Mapping):
-            return f"list of {self._type(self._plain(items))}"
+            return f"list of {self._type(self._plain(items), depth + 1)}"
         return _TYPES.get(kind, kind)
 
-    def _bounds(self, node: Node) -> str:
+    def _bounds(self, node: Node, depth: int = 0) -> str:
+        if depth > _DEPTH_MAX:
+            return ""
         said = [*_bounds(node)]
         inner = node.get("items")
         if isinstance(inner, Mapping) and "properties" not in (plain := self._plain(inner)):
-            said += [f"each {words}" for words in [self._bounds(plain)] if words]
+            said += [f"each {words}" for words in [self._bounds(plain, depth + 1)] if words]
         for branch in _branches(node, "allOf", "anyOf", "oneOf"):
-            said += [words for words in [self._bounds(self._plain(branch))] if words]
+            said += [words for words in [self._bounds(self._plain(branch), depth + 1)] if words]
         if node.keys() - _TOLD:
             said.append("more rules in the schema")
         return "; ".join(dict.fromkeys(said))
@@ -146,7 +155,9 @@ def _bounds(node: Node) -> Iterator[str]:
     yield from _span(node.get("minItems"), node.get("maxItems"), "entry", "entries")
     yield from _span(node.get("minProperties"), node.get("maxProperties"), "key", "keys")
     low, high = node.get("minimum"), node.get("maximum")
-    if low is not None and high is not None:
+    if (low, high) == _INT64:
+        yield "64 bits, signed"
+    elif low is not None and high is not None:
         yield f"{low} to {high}"
     elif low is not None or high is not None:
         yield f"≥ {low}" if low is not None else f"≤ {high}"
