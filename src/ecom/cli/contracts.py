@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from dovecote.errors import ContractError, DovecoteError
+from ecom.cli import contract_pages
 
 if TYPE_CHECKING:
     from dovecote.contracts.report import Report
@@ -18,6 +19,7 @@ WIDTH_MIN = 150
 
 
 def register(app: typer.Typer) -> None:
+    contract_pages.register(contracts)
     app.add_typer(contracts, name="contracts")
 
 
@@ -49,9 +51,9 @@ def check(
     try:
         report = _between(old, new, allow_unread) if old and new else _gate(base, allow_unread)
     except ContractError as error:
-        _refuse(str(error))
+        _refuse(_line(error))
     except DovecoteError as error:
-        typer.echo(f"ecom contracts: {error}", err=True)
+        typer.echo(f"ecom contracts: {_line(error)}", err=True)
         raise typer.Exit(1) from error
     write(report, REPORTS)
     if as_json:
@@ -77,9 +79,9 @@ def release(version: Annotated[str, typer.Argument(help="The version of the CHAN
             _print(report)
             typer.echo(f"ecom contracts: {version} is not released: mend the above first", err=True)
             raise typer.Exit(1)
-        made = keep(version, CONTRACTS, said_on(report.events, read_code().topics), RELEASED)
+        made = keep(version, CONTRACTS, RELEASED, said_on(report.events, read_code().topics))
     except ContractError as error:
-        _refuse(str(error))
+        _refuse(_line(error))
     typer.echo(f"{made.folder.relative_to(ROOT).as_posix()}: {len(report.events)} events of release {made.version}")
 
 
@@ -119,6 +121,11 @@ def _print(report: Report) -> None:
         table.add_row(*row)
     console.print(table)
     typer.echo(as_text(report))
+
+
+def _line(error: Exception) -> str:
+    """An error's words on one line: what a parser of YAML says has many."""
+    return " ".join(str(error).split())
 
 
 def _refuse(why: str) -> NoReturn:

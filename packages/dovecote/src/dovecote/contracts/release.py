@@ -40,8 +40,8 @@ def releases(folder: Path) -> tuple[Release, ...]:
     return tuple(sorted(found, key=lambda release: _numbers(release.version)))
 
 
-def release(version: str, contracts: Path, topics: Mapping[str, str], folder: Path) -> Release:
-    """Copy registry, schemas and examples to ``folder/version``, with each event's topic and the sum of each file.
+def release(version: str, contracts: Path, folder: Path, topics: Mapping[str, str] | None = None) -> Release:
+    """Copy registry, schemas and examples to ``folder/version``, with the topics of events and a sum of each file.
 
     For contracts that were checked and compared with the newest release. Raises ContractError where the version is
     none, is there already, or is older than the newest.
@@ -57,7 +57,7 @@ def release(version: str, contracts: Path, topics: Mapping[str, str], folder: Pa
     shutil.copy(contracts / REGISTRY_FILE, making)
     for part in ("schemas", EXAMPLES):
         shutil.copytree(contracts / part, making / part)
-    (making / TOPICS).write_text(json.dumps(topics, indent=2) + "\n", encoding="utf-8")
+    (making / TOPICS).write_text(json.dumps(topics or {}, indent=2) + "\n", encoding="utf-8")
     (making / SUMS).write_text(_sums(making), encoding="utf-8")
     return Release(version, making.rename(folder / version))
 

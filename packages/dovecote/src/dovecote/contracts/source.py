@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from dovecote.contracts.code import Saying
@@ -18,26 +18,30 @@ def sayings(folder: Path, service: str, structs: Collection[type[Event]], root: 
     and reading its EVENT, is no use. Raises SyntaxError where a file is no Python.
     """
     events = {f"{struct.__module__}.{struct.__name__}": struct.EVENT for struct in structs}
+    modules = {struct.__module__ for struct in structs}
     for path in sorted(folder.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if not any(module in text for module in modules):
+            continue  # most files: walking a tree is slow
+        nodes = list(ast.walk(ast.parse(text)))
         names = {
             alias.asname or alias.name: events[f"{node.module}.{alias.name}"]
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
             if f"{node.module}.{alias.name}" in events
         }
-        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        beside = _annotations(tree)
-        for node in ast.walk(tree):
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        beside = _annotations(nodes)
+        for node in nodes:
             if isinstance(node, ast.Name) and node.id in names and id(node) not in beside:
                 yield Saying(service, names[node.id], shown(path, root), node.lineno, builds=id(node) in called)
 
 
-def _annotations(tree: ast.AST) -> set[int]:
+def _annotations(nodes: Sequence[ast.AST]) -> set[int]:
     """The nodes that say what something is (annotations, type aliases), and those of which an attribute is read."""
     found: list[ast.AST] = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
             found.append(node.annotation)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
