@@ -11,7 +11,7 @@ import pytest
 from dovecote.contracts.check import check
 from dovecote.contracts.code import Code, Saying
 from dovecote.events import Event
-from ecom.contracts import CONTRACTS, Instant
+from ecom.contracts import CONTRACTS, Instant, OrderId
 from ecom.contracts.check import ROOT
 from ecom.contracts.inventory import InventoryReserved
 from ecom.contracts.payment import PaymentFailed
@@ -179,7 +179,7 @@ class Shared(Event, frozen=True):
 
     EVENT: ClassVar[str] = "inventory.reserved.v1"
 
-    order_id: str
+    order_id: OrderId
     status: str
     payment_id: str | None = None
 

@@ -32,11 +32,11 @@ def test_the_registry_says_who_speaks_and_who_hears(contracts: Contracts) -> Non
 
 def test_a_payload_is_checked_as_it_travels(contracts: Contracts) -> None:
     """camelCase names, Decimals as strings; the error names the field by JSON pointer."""
-    contracts.check(NoteTold(note_id="n", version=1, text="", price_paid=Decimal("10.00")))
+    contracts.encode(NoteTold(note_id="n", version=1, text="", price_paid=Decimal("10.00")))
     with pytest.raises(ContractError, match=r"note\.told\.v1 breaks its schema at /pricePaid: "):
-        contracts.check(NoteTold(note_id="n", version=1, text="", price_paid=Decimal("NaN")))
+        contracts.encode(NoteTold(note_id="n", version=1, text="", price_paid=Decimal("NaN")))
     with pytest.raises(ContractError, match="/noteId"):
-        contracts.check(NoteTold(note_id="", version=1, text=""))
+        contracts.encode(NoteTold(note_id="", version=1, text=""))
 
 
 @pytest.mark.parametrize("spoil", ["registry", "schema file", "schema text", "entry", "compile"])
@@ -67,6 +67,6 @@ def test_formats_are_checked(folder: Path) -> None:
     text["properties"]["text"]["format"] = "uuid"
     schema.write_text(json.dumps(text))
     spoilt = Contracts.load(folder)
-    spoilt.check(NoteTold(note_id="n", version=1, text="6f0c2f5e-8f0c-4d5e-9a7e-0b5f5c0d7a11"))
+    spoilt.encode(NoteTold(note_id="n", version=1, text="6f0c2f5e-8f0c-4d5e-9a7e-0b5f5c0d7a11"))
     with pytest.raises(ContractError, match="/text"):
-        spoilt.check(NoteTold(note_id="n", version=1, text="not one"))
+        spoilt.encode(NoteTold(note_id="n", version=1, text="not one"))

@@ -58,9 +58,8 @@ def test_a_missing_folder_is_refused_at_start() -> None:
 
 
 def test_amounts_as_customers_read_them() -> None:
-    """Two decimals and the currency; what is no sane amount is shown as it came, in bounded space."""
-    assert shown(Decimal("12.5"), "EUR") == "12.50 EUR"
-    assert shown(Decimal("12.5"), None) == "12.50"
+    """Two decimals and the currency; what is no sane amount is shown in bounded space."""
+    assert shown("12.5", "EUR") == "12.50 EUR"
+    assert shown("12.5", None) == "12.50"
     assert shown(None, "EUR") is None
-    assert shown(Decimal("1e400"), "EUR") == "1E+400 EUR"
-    assert shown(Decimal("NaN"), None) == "NaN"
+    assert shown("1" + "0" * 400, "EUR") == "1.00E+400 EUR"

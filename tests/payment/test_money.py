@@ -57,17 +57,17 @@ def test_total_of_the_lines() -> None:
         order_id="o",
         user_id=1,
         currency="usd",
-        items=(PricedLine(3, Decimal("1.115")), PricedLine(1, Decimal("0.01"))),
+        items=(PricedLine(3, "1.115"), PricedLine(1, "0.01")),
     )
     assert terms_of(order).amount_minor == 336
     assert terms_of(order).currency == "USD"
 
 
-@pytest.mark.parametrize("price", ["NaN", "-1", "Infinity"])
+@pytest.mark.parametrize("price", ["1" + "0" * 18, "9" * 100])
 def test_lines_that_cannot_be_charged(price: str) -> None:
-    """A foreign event may say anything; what is no amount is named as such."""
-    order = OrderPlaced(order_id="o", user_id=1, currency="USD", items=(PricedLine(1, Decimal(price)),))
-    with pytest.raises(ValueError, match="finite|amount"):
+    """A foreign event may name any price; what no provider could charge is named as such."""
+    order = OrderPlaced(order_id="o", user_id=1, currency="USD", items=(PricedLine(1, price),))
+    with pytest.raises(ValueError, match="amount"):
         terms_of(order)
 
 

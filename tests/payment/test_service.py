@@ -106,6 +106,7 @@ async def test_a_repeat_has_no_effect_and_poison_hurts_nobody(desk: PaymentDesk)
         raw("order.created.v1", created(new_order_id(), currency="X1X")),
         raw("order.created.v1", created(new_order_id(), totalAmount="-5.00")),
         raw("order.created.v1", created(new_order_id(), totalAmount="1e40")),
+        raw("order.created.v1", created(new_order_id(), totalAmount="1" + "0" * 40)),
         raw("order.created.v1", created("o" * 51)),
         b"not json",
         None,

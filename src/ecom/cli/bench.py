@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ecom.bench.contracts import Cost
     from ecom.bench.saga import Result
     from ecom.bench.search import Spent, Stage
     from ecom.local import Servers
@@ -74,6 +75,22 @@ def search(
         return
     grown = {"times": times, "grown": reports[1]} if len(reports) > 1 else {}
     print(json.dumps({**reports[0], "clients": clients, "cores": os.cpu_count(), **grown}))
+
+
+@bench.command()
+def contracts(
+    lines: Annotated[list[int] | None, typer.Option(min=1, max=500, help="Lines of an order; more than once.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Each figure is the median of so many.")] = 500,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
+) -> None:
+    """What an order costs that is checked as it is published, and read through the readers' Structs; no servers."""
+    from ecom.bench.contracts import measure
+
+    reports = [_cost(measure(each, rounds=rounds)) for each in lines or (1, 10, 100)]
+    if not as_json:
+        _print(*reports)
+        return
+    print(json.dumps({"bench": "contracts", "orders": reports, "cores": os.cpu_count()}))
 
 
 async def _search(products: int | None, times: int, clients: int, seconds: float, seed: int) -> list[Stage]:
@@ -177,6 +194,19 @@ def _stage(stage: Stage) -> Mapping[str, Any]:
         "failed": queries.failed + autocomplete.failed,
         "first_failure": queries.first_failure or autocomplete.first_failure,
         "rss_mb": stage.rss_mb,
+    }
+
+
+def _cost(cost: Cost) -> Mapping[str, Any]:
+    return {
+        "bench": "contracts",
+        "lines": cost.lines,
+        "payload_bytes": cost.payload_bytes,
+        "publish_us": round(cost.publish_us, 2),
+        "encode_floor_us": round(cost.encode_us, 2),
+        "ratio": round(cost.ratio, 2),
+        "read_us": {reader: round(each, 2) for reader, each in cost.read_us.items()},
+        "decode_floor_us": round(cost.decode_us, 2),
     }
 
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from dovecote.events import Event
-from ecom.contracts import Instant
+from ecom.contracts import Instant, OrderId
 
 OUT_OF_STOCK = "OUT_OF_STOCK"
 """Reason of a reservation that never was: at least one line could not be held."""
@@ -17,7 +17,7 @@ class InventoryReserved(Event, frozen=True):
 
     EVENT: ClassVar[str] = "inventory.reserved.v1"
 
-    order_id: str
+    order_id: OrderId
     emitted_at: Instant
 
 
@@ -26,6 +26,6 @@ class InventoryReservationFailed(Event, frozen=True):
 
     EVENT: ClassVar[str] = "inventory.reservation.failed.v1"
 
-    order_id: str
+    order_id: OrderId
     emitted_at: Instant
     reason: str | None = None

@@ -19,6 +19,15 @@ CURRENCIES = frozenset(
 )
 """ISO 4217 codes of money that can be paid with; funds codes included, metals and test codes left out."""
 
+
+def exact(price: str | float) -> Decimal:
+    """The amount that a reader's Struct holds as text or as a number.
+
+    Text is taken digit for digit; a JSON number with a point was a float, which means fifteen digits exactly.
+    """
+    return Decimal(str(price))
+
+
 _CENT = Decimal("0.01")
 # Wide enough for any sum within the limits, so that nothing is rounded but the total itself.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)

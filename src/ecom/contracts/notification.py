@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from dovecote.events import Event
-from ecom.contracts import Instant
+from ecom.contracts import Count, Instant, UserId, Word
 
 NOTIFICATION_DEAD_LETTER = "NOTIFICATION_DEAD_LETTER"
 """alertType of a notification that was given up."""
@@ -16,11 +16,11 @@ class NotificationAlert(Event, frozen=True):
     EVENT: ClassVar[str] = "notification.alert.v1"
 
     severity: Literal["HIGH"]
-    alert_type: str
+    alert_type: Word
     event_id: UUID
-    event_type: str
+    event_type: Word
     reason: str | None
-    retries: int
+    retries: Count
     created_at: Instant
 
 
@@ -30,12 +30,12 @@ class NotificationDlq(Event, frozen=True):
     EVENT: ClassVar[str] = "notification.dlq.v1"
 
     event_id: UUID
-    event_type: str
+    event_type: Word
     recipient_email: str
     reason: str | None
-    retries: int
+    retries: Count
     source_topic: str
-    user_id: int | None = None
+    user_id: UserId | None = None
     subject: str | None = None
     body: str | None = None
 

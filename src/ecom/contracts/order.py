@@ -1,21 +1,33 @@
 """Events that the order service writes."""
 
-from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from dovecote.events import Event
-from ecom.contracts import Instant
+from ecom.contracts import (
+    Amount,
+    Currency,
+    Email,
+    Instant,
+    OrderId,
+    PaymentMethod,
+    ProductId,
+    Quantity,
+    Sku,
+    UserId,
+    Word,
+)
 
 
 class OrderLine(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """One line of an order; the price is of one unit."""
 
-    product_id: str
-    sku: str
-    quantity: int
-    unit_price: Decimal
+    product_id: ProductId
+    sku: Sku
+    quantity: Quantity
+    unit_price: Amount
 
 
 class OrderCreated(Event, frozen=True):
@@ -23,15 +35,15 @@ class OrderCreated(Event, frozen=True):
 
     EVENT: ClassVar[str] = "order.created.v1"
 
-    order_id: str
-    user_id: int
-    currency: str
-    status: str
-    items: tuple[OrderLine, ...]
+    order_id: OrderId
+    user_id: UserId
+    currency: Currency
+    status: Word
+    items: Annotated[tuple[OrderLine, ...], Meta(min_length=1)]
     created_at: Instant
-    total_amount: Decimal | None = None
-    email: str | None = None
-    payment_method: str | None = None
+    total_amount: Amount | None = None
+    email: Email | None = None
+    payment_method: PaymentMethod | None = None
 
 
 class OrderConfirmed(Event, frozen=True):
@@ -39,8 +51,8 @@ class OrderConfirmed(Event, frozen=True):
 
     EVENT: ClassVar[str] = "order.confirmed.v1"
 
-    order_id: str
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     confirmed_at: Instant
 
 
@@ -49,9 +61,9 @@ class OrderCancelled(Event, frozen=True):
 
     EVENT: ClassVar[str] = "order.cancelled.v1"
 
-    order_id: str
-    user_id: int
-    reason: str
+    order_id: OrderId
+    user_id: UserId
+    reason: Word
     cancelled_at: Instant
 
 
@@ -60,7 +72,7 @@ class OrderTimedOut(Event, frozen=True):
 
     EVENT: ClassVar[str] = "order.timed-out.v1"
 
-    order_id: str
-    user_id: int
-    status: str
+    order_id: OrderId
+    user_id: UserId
+    status: Word
     timed_out_at: Instant

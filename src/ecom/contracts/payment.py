@@ -1,10 +1,9 @@
 """Events that the payment service writes."""
 
-from decimal import Decimal
 from typing import ClassVar, Literal
 
 from dovecote.events import Event
-from ecom.contracts import Instant
+from ecom.contracts import Amount, Currency, Instant, OrderId, ProviderPaymentId, UserId, Word
 
 CAPTURE_DECLINED = "CAPTURE_DECLINED"
 """Reason of a payment.failed.v1 that follows the order's payment.authorized.v1: the held amount could not be taken."""
@@ -15,15 +14,15 @@ class PaymentAuthorized(Event, frozen=True):
 
     EVENT: ClassVar[str] = "payment.authorized.v1"
 
-    order_id: str
-    payment_id: str
-    provider_payment_id: str
+    order_id: OrderId
+    payment_id: Word
+    provider_payment_id: ProviderPaymentId
     status: Literal["AUTHORIZED"]
     occurred_at: Instant
     reason: str | None = None
-    user_id: int | None = None
-    amount: Decimal | None = None
-    currency: str | None = None
+    user_id: UserId | None = None
+    amount: Amount | None = None
+    currency: Currency | None = None
 
 
 class PaymentFailed(Event, frozen=True):
@@ -31,13 +30,13 @@ class PaymentFailed(Event, frozen=True):
 
     EVENT: ClassVar[str] = "payment.failed.v1"
 
-    order_id: str
-    payment_id: str
-    provider_payment_id: str
+    order_id: OrderId
+    payment_id: Word
+    provider_payment_id: ProviderPaymentId
     status: Literal["FAILED"]
     occurred_at: Instant
     reason: str | None = None
-    user_id: int | None = None
+    user_id: UserId | None = None
 
 
 class PaymentCaptured(Event, frozen=True):
@@ -45,10 +44,10 @@ class PaymentCaptured(Event, frozen=True):
 
     EVENT: ClassVar[str] = "payment.captured.v1"
 
-    order_id: str
-    payment_id: str
-    amount: Decimal
-    currency: str
+    order_id: OrderId
+    payment_id: Word
+    amount: Amount
+    currency: Currency
     occurred_at: Instant
     reason: str | None = None
 
@@ -58,9 +57,9 @@ class PaymentRefunded(Event, frozen=True):
 
     EVENT: ClassVar[str] = "payment.refunded.v1"
 
-    order_id: str
-    payment_id: str
-    amount: Decimal
-    currency: str
+    order_id: OrderId
+    payment_id: Word
+    amount: Amount
+    currency: Currency
     occurred_at: Instant
     reason: str | None = None

@@ -1,9 +1,9 @@
 """Events that the product service writes."""
 
-from decimal import Decimal
 from typing import ClassVar
 
 from dovecote.events import Event
+from ecom.contracts import Amount, Currency, ProductId, Sku, Version, Word
 
 
 class ProductUpserted(Event, frozen=True):
@@ -11,18 +11,18 @@ class ProductUpserted(Event, frozen=True):
 
     EVENT: ClassVar[str] = "product.upserted.v1"
 
-    product_id: str
-    name: str
-    price: Decimal
+    product_id: ProductId
+    name: Word
+    price: Amount
     description: str | None = None
     category: str | None = None
     brand: str | None = None
     colors: tuple[str, ...] | None = None
     sizes: tuple[str, ...] | None = None
     active: bool | None = None
-    version: int | None = None
-    sku: str | None = None
-    currency: str | None = None
+    version: Version | None = None
+    sku: Sku | None = None
+    currency: Currency | None = None
 
 
 class ProductDeleted(Event, frozen=True):
@@ -30,5 +30,5 @@ class ProductDeleted(Event, frozen=True):
 
     EVENT: ClassVar[str] = "product.deleted.v1"
 
-    product_id: str
-    version: int | None = None
+    product_id: ProductId
+    version: Version | None = None

@@ -12,11 +12,8 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from dovecote.events import Aggregate, Event
+from ecom.contracts import OrderId, Quantity, Sku
 from ecom.contracts.inventory import OUT_OF_STOCK
-
-OrderId = Annotated[str, Meta(min_length=1, max_length=50)]
-Sku = Annotated[str, Meta(min_length=1, max_length=100)]
-Quantity = Annotated[int, Meta(ge=1, lt=2**31)]
 
 
 class OrderLine(msgspec.Struct, frozen=True, rename="camel"):

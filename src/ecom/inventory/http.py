@@ -15,8 +15,9 @@ from msgspec import Meta
 from dovecote.database import Database
 from dovecote.errors import DovecoteError
 from dovecote.gather import Gather
+from ecom.contracts import Quantity, Sku
 from ecom.inventory import manual_store, store
-from ecom.inventory.domain import Quantity, Sku, Status, Stock
+from ecom.inventory.domain import Status, Stock
 from ecom.inventory.manual import Answer, Refusal, Wish
 from ecom.inventory.manual_store import ReservationRaced
 from ecom.web.correlation import cause_of

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from dovecote.events import Aggregate, Event
+from ecom.contracts import AmountText, Currency, Email, OrderId, UserId, Word
 
-OrderId = Annotated[str, Meta(min_length=1, max_length=50)]
-UserId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 ERROR_CHARS_MAX = 500
 
 
@@ -26,9 +23,9 @@ class OrderPlaced(Event, frozen=True):
 
     order_id: OrderId
     user_id: UserId
-    email: str | None = None
-    currency: str | None = None
-    total_amount: Decimal | None = None
+    email: Email | None = None
+    currency: Currency | None = None
+    total_amount: AmountText | None = None
 
     def news(self) -> News:
         """The order itself as the first news of it."""
@@ -45,8 +42,8 @@ class News(Event, frozen=True):
     order_id: OrderId
     user_id: UserId | None = None
     reason: str | None = None
-    amount: Decimal | None = None
-    currency: str | None = None
+    amount: AmountText | None = None
+    currency: Currency | None = None
 
 
 class OrderConfirmed(News, frozen=True):
@@ -59,6 +56,8 @@ class OrderCancelled(News, frozen=True):
     """The order ended without a sale."""
 
     EVENT: ClassVar[str] = "order.cancelled.v1"
+
+    reason: Word | None = None
 
 
 class OrderTimedOut(News, frozen=True):

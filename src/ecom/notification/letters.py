@@ -16,7 +16,7 @@ EVENT_TYPES = (OrderPlaced.EVENT, *(kind.EVENT for kind in LATER))
 SUBJECT = "Subject: "
 # A subject is one header line; what a mail server cannot take in it is cut.
 SUBJECT_CHARS_MAX = 200
-# An amount beyond this is shown as it came rather than with all its digits.
+# An amount beyond this is shown by its first digits rather than with all of them.
 AMOUNT_MAX = Decimal(10) ** 15
 
 
@@ -69,9 +69,9 @@ class Letters:
         return " ".join(head.removeprefix(SUBJECT).split())[:SUBJECT_CHARS_MAX], body.strip() + "\n"
 
 
-def shown(amount: Decimal | None, currency: str | None) -> str | None:
+def shown(amount: str | None, currency: str | None) -> str | None:
     """An amount as a customer reads it."""
     if amount is None:
         return None
-    number = f"{amount:.2f}" if amount.is_finite() and abs(amount) < AMOUNT_MAX else str(amount)
+    number = f"{exact:.2f}" if (exact := Decimal(amount)) < AMOUNT_MAX else f"{exact:.2E}"
     return f"{number} {currency}" if currency else number

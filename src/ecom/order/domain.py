@@ -9,6 +9,7 @@ from enum import Enum, StrEnum
 from typing import ClassVar
 
 from dovecote.events import Event, Traced
+from ecom.contracts import AmountText, Currency, Instant, OrderId, Word
 from ecom.contracts.money import total_of
 from ecom.contracts.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderLine, OrderTimedOut
 
@@ -234,7 +235,7 @@ class PaymentWasAuthorized(Event, frozen=True):
 
     EVENT: ClassVar[str] = "payment.authorized.v1"
 
-    order_id: str
+    order_id: OrderId
 
 
 class PaymentHasFailed(Event, frozen=True):
@@ -242,7 +243,7 @@ class PaymentHasFailed(Event, frozen=True):
 
     EVENT: ClassVar[str] = "payment.failed.v1"
 
-    order_id: str
+    order_id: OrderId
     reason: str | None = None
 
 
@@ -251,7 +252,7 @@ class StockWasReserved(Event, frozen=True):
 
     EVENT: ClassVar[str] = "inventory.reserved.v1"
 
-    order_id: str
+    order_id: OrderId
 
 
 class StockIsLacking(Event, frozen=True):
@@ -259,5 +260,28 @@ class StockIsLacking(Event, frozen=True):
 
     EVENT: ClassVar[str] = "inventory.reservation.failed.v1"
 
-    order_id: str
+    order_id: OrderId
     reason: str | None = None
+
+
+class MoneyMoved(Event, frozen=True):
+    """What this service reads of an order's settled money."""
+
+    order_id: OrderId
+    payment_id: Word
+    amount: AmountText
+    currency: Currency
+    occurred_at: Instant
+    reason: str | None = None
+
+
+class MoneyTaken(MoneyMoved, frozen=True):
+    """The held amount was taken."""
+
+    EVENT: ClassVar[str] = "payment.captured.v1"
+
+
+class MoneyReturned(MoneyMoved, frozen=True):
+    """A taken amount was given back."""
+
+    EVENT: ClassVar[str] = "payment.refunded.v1"

@@ -9,10 +9,13 @@ from dovecote.database import Transaction
 from dovecote.events import Delivery
 from dovecote.handlers import Handlers
 from ecom.contracts.inventory import EXPIRED
-from ecom.contracts.payment import CAPTURE_DECLINED, PaymentCaptured, PaymentRefunded
+from ecom.contracts.payment import CAPTURE_DECLINED
 from ecom.order import price_store, store
 from ecom.order.domain import (
     Happening,
+    MoneyMoved,
+    MoneyReturned,
+    MoneyTaken,
     PaymentHasFailed,
     PaymentWasAuthorized,
     StockIsLacking,
@@ -59,14 +62,14 @@ async def stock_lacking(tx: Transaction, facts: Sequence[Delivery[StockIsLacking
     )
 
 
-@handlers.on(PaymentCaptured)
-async def payment_captured(tx: Transaction, facts: Sequence[Delivery[PaymentCaptured]]) -> None:
+@handlers.on(MoneyTaken)
+async def payment_captured(tx: Transaction, facts: Sequence[Delivery[MoneyTaken]]) -> None:
     """Keep that the amount was taken."""
     await _keep(tx, facts)
 
 
-@handlers.on(PaymentRefunded)
-async def payment_refunded(tx: Transaction, facts: Sequence[Delivery[PaymentRefunded]]) -> None:
+@handlers.on(MoneyReturned)
+async def payment_refunded(tx: Transaction, facts: Sequence[Delivery[MoneyReturned]]) -> None:
     """Keep that the amount was given back."""
     await _keep(tx, facts)
 
@@ -94,17 +97,11 @@ async def _hear(tx: Transaction, facts: Sequence[Delivery[Any]], happenings: Seq
         await store.record_foreign(tx, [(fact.event.order_id, fact) for fact in foreign])
 
 
-async def _keep(tx: Transaction, facts: Sequence[Delivery[Any]]) -> None:
-    """Record settled money of our orders; an amount that is no number is a named error."""
+async def _keep(tx: Transaction, facts: Sequence[Delivery[MoneyMoved]]) -> None:
+    """Record settled money of our orders, and that of others as facts about them."""
     ours = await store.known(tx, {fact.event.order_id for fact in facts})
-    settled, foreign = [], []
-    for fact in facts:
-        if not fact.event.amount.is_finite():
-            tx.park(fact, f"The amount {fact.event.amount} of {fact.event.order_id} is not a finite number.")
-        elif fact.event.order_id in ours:
-            settled.append(fact)
-        else:
-            foreign.append(fact)
+    settled = [fact for fact in facts if fact.event.order_id in ours]
+    foreign = [fact for fact in facts if fact.event.order_id not in ours]
     if settled:
         await store.record_settlements(tx, settled)
     if foreign:

@@ -10,12 +10,13 @@ from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from dovecote.events import Delivery, Event
+from ecom.contracts import Currency, ProductId, Sku, Version
+from ecom.contracts import Price as Priced
+from ecom.contracts.money import exact
 from ecom.contracts.order import OrderLine
 from ecom.order.domain import TOTAL_MAX, NewOrder
 
-ID_LENGTH_MAX = 100
 DIGITS_MAX = 20
-VERSION_MAX = 2**63 - 1
 
 
 class ProductPriced(Event, frozen=True):
@@ -23,12 +24,12 @@ class ProductPriced(Event, frozen=True):
 
     EVENT: ClassVar[str] = "product.upserted.v1"
 
-    product_id: str
-    price: Decimal
+    product_id: ProductId
+    price: Priced
     active: bool | None = None
-    version: int | None = None
-    sku: str | None = None
-    currency: str | None = None
+    version: Version | None = None
+    sku: Sku | None = None
+    currency: Currency | None = None
 
 
 class ProductGone(Event, frozen=True):
@@ -36,8 +37,8 @@ class ProductGone(Event, frozen=True):
 
     EVENT: ClassVar[str] = "product.deleted.v1"
 
-    product_id: str
-    version: int | None = None
+    product_id: ProductId
+    version: Version | None = None
 
 
 class Price(NamedTuple):
@@ -147,17 +148,13 @@ def latest(said: Iterable[Word]) -> list[Word]:
 
 
 def unfit(event: ProductPriced | ProductGone) -> str | None:
-    """Why an event cannot be kept; None where it can. Without these bounds it would fail its whole batch."""
+    """Why an event that keeps its contract cannot be kept here; None where it can. It would fail its whole batch."""
     sku = event.sku if isinstance(event, ProductPriced) else None
     for name, value in (("productId", event.product_id), ("sku", sku)):
-        if value is not None and (not 1 <= len(value) <= ID_LENGTH_MAX or "\0" in value):
-            return f"{name} must have 1 to {ID_LENGTH_MAX} characters and no U+0000, as an order's line."
-    if event.version is not None and not 0 <= event.version <= VERSION_MAX:
-        return f"The version of {event.product_id} is no number that can be kept."
-    if isinstance(event, ProductPriced) and not _is_amount(event.price):
-        return f"The price of {event.product_id} is no amount of money."
-    if isinstance(event, ProductPriced) and not (event.currency is None or _is_code(event.currency)):
-        return f"The currency of {event.product_id} is no code of three letters."
+        if value is not None and "\0" in value:
+            return f"{name} must have no U+0000, as an order's line."
+    if isinstance(event, ProductPriced) and not _is_affordable(exact(event.price)):
+        return f"The price of {event.product_id} is beyond what an order may cost."
     return None
 
 
@@ -166,7 +163,7 @@ def priced(delivery: Delivery[ProductPriced]) -> Word:
     event = delivery.event
     currency = event.currency.upper() if event.currency else None
     sku, is_active = event.sku or event.product_id, event.active is not False
-    price = Price(event.product_id, sku, event.price, currency, active=is_active, deleted=False)
+    price = Price(event.product_id, sku, exact(event.price), currency, active=is_active, deleted=False)
     return Word(price, event.version, delivery.occurred_at)
 
 
@@ -192,10 +189,6 @@ def _wrong(line: OrderLine, currency: str, price: Price | None) -> Reason | None
     return Reason.PRICE if price.currency is None or price.currency == currency else Reason.CURRENCY
 
 
-def _is_amount(price: Decimal) -> bool:
-    # A tiny or huge exponent would be thousands of digits in the table.
-    return price.is_finite() and 0 <= price <= TOTAL_MAX and price.as_tuple().exponent >= -DIGITS_MAX  # type: ignore[operator]
-
-
-def _is_code(currency: str) -> bool:
-    return len(currency) == 3 and currency.isascii() and currency.isalpha()
+def _is_affordable(price: Decimal) -> bool:
+    # More digits than these would be thousands in the table.
+    return price <= TOTAL_MAX and price.as_tuple().exponent >= -DIGITS_MAX  # type: ignore[operator]  # finite: a number

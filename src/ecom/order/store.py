@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,8 +13,7 @@ from dovecote.database import Database, Transaction
 from dovecote.events import Delivery, Event
 from dovecote.sql import Sql
 from ecom.contracts.order import OrderLine
-from ecom.contracts.payment import PaymentCaptured, PaymentRefunded
-from ecom.order.domain import Move, NewOrder, Order, Standing, Status
+from ecom.order.domain import MoneyMoved, Move, NewOrder, Order, Standing, Status
 
 LIST_MAX = 1000
 
@@ -212,9 +212,7 @@ async def known(tx: Transaction, order_ids: set[str]) -> set[str]:
     return {row["id"] for row in await tx.fetch(KNOWN_ORDERS, sorted(order_ids))}
 
 
-async def record_settlements(
-    tx: Transaction, facts: Sequence[Delivery[PaymentCaptured]] | Sequence[Delivery[PaymentRefunded]]
-) -> None:
+async def record_settlements(tx: Transaction, facts: Sequence[Delivery[MoneyMoved]]) -> None:
     """Keep what payment said about taken and returned money."""
     await tx.execute(
         INSERT_SETTLEMENT_FACTS,
@@ -222,7 +220,7 @@ async def record_settlements(
         [fact.event.order_id for fact in facts],
         [fact.event_type for fact in facts],
         [fact.event.payment_id for fact in facts],
-        [fact.event.amount for fact in facts],
+        [Decimal(fact.event.amount) for fact in facts],
         [fact.event.currency for fact in facts],
         [fact.event.reason for fact in facts],
         [fact.event.occurred_at for fact in facts],

@@ -11,21 +11,17 @@ import msgspec
 from msgspec import Meta
 
 from dovecote.events import Event
+from ecom.contracts import AmountText, Currency, OrderId, PaymentMethod, Quantity, UserId, Word
 from ecom.contracts.money import total_of
 from ecom.payment.domain import Terms
-from ecom.payment.money import minor_units
-
-OrderId = Annotated[str, Meta(min_length=1, max_length=50)]
-UserId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Currency = Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
-Quantity = Annotated[int, Meta(ge=1, lt=2**31)]
+from ecom.payment.money import MINOR_MAX, minor_units
 
 
 class PricedLine(msgspec.Struct, frozen=True, rename="camel"):
     """One line of an order, as far as its price is concerned."""
 
     quantity: Quantity
-    unit_price: Decimal
+    unit_price: AmountText
 
 
 class OrderPlaced(Event, frozen=True):
@@ -36,9 +32,9 @@ class OrderPlaced(Event, frozen=True):
     order_id: OrderId
     user_id: UserId
     currency: Currency
-    items: tuple[PricedLine, ...] = ()
-    total_amount: Decimal | None = None
-    payment_method: Annotated[str, Meta(max_length=64)] | None = None
+    items: Annotated[tuple[PricedLine, ...], Meta(min_length=1)] = ()
+    total_amount: AmountText | None = None
+    payment_method: PaymentMethod | None = None
 
 
 class OrderConfirmed(Event, frozen=True):
@@ -55,7 +51,7 @@ class OrderCancelled(Event, frozen=True):
     EVENT: ClassVar[str] = "order.cancelled.v1"
 
     order_id: OrderId
-    reason: str | None = None
+    reason: Word | None = None
 
     @property
     def why(self) -> str:
@@ -93,11 +89,13 @@ class StockRefused(Event, frozen=True):
 def terms_of(order: OrderPlaced) -> Terms:
     """What the order is to pay. Raises ValueError where that is no amount."""
     currency = order.currency.upper()
-    total = order.total_amount
-    if total is None:
-        if not order.items:
-            raise ValueError("it has neither a total nor lines")
-        if any(not line.unit_price.is_finite() for line in order.items):
-            raise ValueError("a price is not finite")
-        total = total_of((line.unit_price, line.quantity) for line in order.items)
+    if order.total_amount is not None:
+        total = Decimal(order.total_amount)
+    elif order.items:
+        prices = [Decimal(line.unit_price) for line in order.items]
+        if max(prices) > MINOR_MAX:
+            raise ValueError("a price is beyond any amount")
+        total = total_of((price, line.quantity) for price, line in zip(prices, order.items, strict=True))
+    else:
+        raise ValueError("it has neither a total nor lines")
     return Terms(order.user_id, minor_units(total, currency), currency, order.payment_method)

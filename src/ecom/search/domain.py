@@ -9,17 +9,16 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import msgspec
-from msgspec import Meta
 
 from dovecote.events import Event
+from ecom.contracts import Price, ProductId, Version, Word
+from ecom.contracts.money import exact
 from ecom.search.words import stems, tokens
 
 PRODUCT_ID_MAX = 200
-ProductId = Annotated[str, Meta(min_length=1, max_length=PRODUCT_ID_MAX)]
-Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 PRICE_MAX = Decimal(10) ** 15
 NAME_WORDS_MAX = 100
 FOLDED_MAX = 200
@@ -34,8 +33,8 @@ class Upserted(Event, frozen=True):
     EVENT: ClassVar[str] = "product.upserted.v1"
 
     product_id: ProductId
-    name: str
-    price: Decimal
+    name: Word
+    price: Price
     description: str | None = None
     category: str | None = None
     brand: str | None = None
@@ -90,7 +89,9 @@ class Change:
 
 def upserted(event: Upserted, occurred_at: datetime) -> Change:
     """An upsert as a change. Raises ValueError where a value is none that can be shown."""
-    if not event.price.is_finite() or abs(event.price) >= PRICE_MAX:
+    price = exact(event.price)
+    # Pages and operators bring products, too, and their prices have no bounds but these.
+    if not price.is_finite() or abs(price) >= PRICE_MAX:
         raise ValueError(f"The price of product {event.product_id} is no amount.")
     product = Hit(
         product_id=event.product_id,
@@ -98,7 +99,7 @@ def upserted(event: Upserted, occurred_at: datetime) -> Change:
         description=None if event.description is None else _clean(event.description),
         category=None if event.category is None else _clean(event.category),
         brand=None if event.brand is None else _clean(event.brand),
-        price=event.price,
+        price=price,
         colors=tuple(map(_clean, event.colors or ())),
         sizes=tuple(map(_clean, event.sizes or ())),
         active=event.active is not False,

@@ -14,11 +14,14 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from dovecote.database import Database
-from ecom.search.domain import PRODUCT_ID_MAX, Change, Deleted, ProductId, Upserted, Version, deleted, upserted
+from ecom.contracts import Version
+from ecom.contracts.money import exact
+from ecom.search.domain import PRODUCT_ID_MAX, Change, Deleted, Upserted, deleted, upserted
 from ecom.search.index import Index
 from ecom.web.problems import Problem
 
 BULK_MAX = 10_000
+IndexedId = Annotated[str, Meta(min_length=1, max_length=PRODUCT_ID_MAX)]
 
 
 class Product(msgspec.Struct, frozen=True, rename="camel"):
@@ -26,8 +29,8 @@ class Product(msgspec.Struct, frozen=True, rename="camel"):
 
     name: str
     price: Decimal
-    product_id: ProductId | None = None
-    id: ProductId | None = None
+    product_id: IndexedId | None = None
+    id: IndexedId | None = None
     description: str | None = None
     category: str | None = None
     brand: str | None = None
@@ -44,7 +47,7 @@ class Product(msgspec.Struct, frozen=True, rename="camel"):
         return Upserted(
             product_id=product_id,
             name=self.name,
-            price=self.price,
+            price=str(self.price),
             description=self.description,
             category=self.category,
             brand=self.brand,
@@ -90,7 +93,8 @@ def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
 
 
 def _upserted(event: Upserted, now: datetime) -> Change:
-    if event.price.is_finite() and event.price < 0:
+    price = exact(event.price)
+    if price.is_finite() and price < 0:
         raise Problem(400, "VALIDATION_FAILED", "price: must be 0 or more.", field="price")
     try:
         return upserted(event, now)

@@ -155,7 +155,7 @@ def _change(product: Listed, occurred_at: datetime) -> Change:
     event = Upserted(
         product_id=product.id,
         name=product.name,
-        price=product.price,
+        price=str(product.price),
         description=product.description,
         category=product.category,
         brand=product.brand,

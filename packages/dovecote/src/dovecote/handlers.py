@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from dovecote.contracts.refusal import place_of
 from dovecote.database import Transaction
 from dovecote.errors import ContractError, EnvelopeError
 from dovecote.events import Delivery, Event
@@ -26,11 +27,13 @@ class Route:
     decoder: msgspec.json.Decoder[Any]
 
     def decode(self, payload: msgspec.Raw) -> Event:
-        """The payload as the handler's Struct; raises EnvelopeError naming the path that does not fit."""
+        """The payload as the handler's Struct; raises EnvelopeError with the JSON pointer of what does not fit."""
         try:
             return self.decoder.decode(payload)  # type: ignore[no-any-return]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise EnvelopeError(f"The payload of {self.struct.EVENT} cannot be read: {error}") from error
+            place, why = place_of(error)
+            at = f" at {place}" if place else ""
+            raise EnvelopeError(f"The payload of {self.struct.EVENT} cannot be read{at}: {why}") from error
 
     async def run(self, tx: Transaction, deliveries: Sequence[Delivery[Any]]) -> None:
         """Call the coroutine. A cancellation that nobody asked for is its own error, and must not end the consumer."""

@@ -69,8 +69,8 @@ class Agreement:
             yield Problem(file, "", wrong, "move the Struct to its producer, or correct the registry")
         if name in self.schemas:
             for difference in writer_differs(struct, self.schemas[name]):
-                wrong = f"{difference} ({struct.__name__}, {file})"
-                yield Problem(self._schema(name), _pointer(difference), wrong, "make Struct and schema agree")
+                wrong = f"{difference.wrong} ({struct.__name__}, {file})"
+                yield Problem(self._schema(name), difference.pointer, wrong, difference.mend)
 
     def _sayings(self) -> Iterator[Problem]:
         """Only its producer builds an event, and does so somewhere; an alias is built by nobody."""
@@ -119,9 +119,8 @@ class Agreement:
                     yield Problem(self.registry, pointer("events", name, "consumers"), wrong, "add it there")
                 if name in self.schemas:
                     for demand in reader_asks_too_much(struct, self.schemas[name], promised):
-                        wrong = f"{service} asks too much: {demand} ({struct.__name__}, {file})"
-                        mend = "give the field a default in the reader's Struct, or promise it"
-                        yield Problem(self._schema(name), _pointer(demand), wrong, mend)
+                        wrong = f"{service} asks too much: {demand.wrong} ({struct.__name__}, {file})"
+                        yield Problem(self._schema(name), demand.pointer, wrong, demand.mend)
 
     def _schema(self, name: str) -> str:
         return f"{self.registry.rsplit('/', 1)[0]}/{self.events[name]['schema_file']}"
@@ -131,9 +130,3 @@ def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
     """Whether two schemas promise the same, whatever they say of themselves."""
     about = {"$id", "title", "description", "$comment"}
     return {k: v for k, v in left.items() if k not in about} == {k: v for k, v in right.items() if k not in about}
-
-
-def _pointer(difference: str) -> str:
-    """The place in a schema that a difference begins with: ``payload.items[] …`` is /properties/items/items."""
-    path = difference.split(" ", 1)[0].replace("[]", ".[]").split(".")[1:]
-    return "".join("/items" if part == "[]" else "/properties" + pointer(part) for part in path)

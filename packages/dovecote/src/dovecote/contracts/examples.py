@@ -13,6 +13,7 @@ import msgspec
 
 from dovecote.contracts.code import Code
 from dovecote.contracts.problem import Problem, pointer
+from dovecote.contracts.refusal import place_of
 from dovecote.events import Event
 
 EXAMPLES = "examples"
@@ -91,12 +92,8 @@ def refusal(content: bytes, struct: type[Event]) -> tuple[str, str] | None:
     """Where and why a Struct does not read a payload, as JSON pointer and sentence; None where it does."""
     try:
         msgspec.json.decode(content, type=struct)
-    except msgspec.ValidationError as error:
-        sentence, _, path = str(error).partition(" - at `$")
-        parts = path.rstrip("`").replace("[", ".").replace("]", "").split(".")
-        return pointer(*filter(None, parts)), sentence
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return "", str(error)
+        return place_of(error)
     return None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 
+from dovecote.contracts.problem import pointer
 from dovecote.errors import ContractError
 from dovecote.events import Event
 
@@ -59,20 +60,28 @@ class Contracts:
         try:
             return self._contracts[event_type]
         except KeyError:
-            raise ContractError(f"{event_type} is not registered; add it to {REGISTRY_FILE}.") from None
+            raise _unregistered(event_type) from None
 
-    def check(self, event: Event) -> None:
-        """Raise ContractError, naming the JSON pointer, where a payload breaks its schema."""
+    def encode(self, event: Event) -> bytes:
+        """The payload as it travels. Raises ContractError, naming the JSON pointer, where it breaks its schema.
+
+        What is checked is what is written: the validator sees the strings that Decimals and instants become, and the
+        bytes are made of them.
+        """
         validator = self._validators.get(event.EVENT)
         if validator is None:
-            self.entry(event.EVENT)
-            return
-        # Decimals and instants are strings on the wire, so the validator must see strings.
+            raise _unregistered(event.EVENT)
         instance = msgspec.to_builtins(event, str_keys=True)
         if not validator.is_valid(instance):
             broken = next(iter(validator.iter_errors(instance)))
-            pointer = "/" + "/".join(str(part) for part in broken.instance_path)
-            raise ContractError(f"{event.EVENT} breaks its schema at {pointer}: {broken.message}")
+            place = pointer(*broken.instance_path)
+            at = f" at {place}" if place else ""
+            raise ContractError(f"{event.EVENT} breaks its schema{at}: {broken.message}")
+        return msgspec.json.encode(instance)
+
+
+def _unregistered(event_type: str) -> ContractError:
+    return ContractError(f"{event_type} is not registered; add it to {REGISTRY_FILE}.")
 
 
 def _contract(folder: Path, name: str, entry: Mapping[str, Any]) -> Contract:
