@@ -83,7 +83,7 @@ def _names(node: Schema) -> frozenset[str]:
 
 
 def _told(node: Schema, facts: list[tuple[str, Any]], names: frozenset[str]) -> Schema:
-    """The same schema, which also says those facts of strings that follow from it, and the names that a map may have."""
+    """The same schema, which also says which facts of strings follow from it, and what a map holds under a name."""
     if not isinstance(node, dict):
         return node
     made = dict(node)
