@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -25,7 +26,8 @@ STATIC: Mapping[str, Sequence[str]] = {
     "events": (*PYTHON, "scripts/check_event_contracts.py"),
 }
 # Debian's name of each program that some tests need; a user without it skips them, CI installs it.
-SYSTEM_PARTS: Mapping[str, str] = {"kcat": "kcat", "pgbouncer": "pgbouncer"}
+SYSTEM_PARTS: Mapping[str, str] = {"kcat": "kcat", "pgbouncer": "pgbouncer", "node": "nodejs", "npm": "npm"}
+NODE_PARTS = ROOT / "docs" / "node_modules"
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # Whole-shop stories take longest and say least about where a fault is, so they come last.
 LAST = ("cli", "flows", "simulation")
@@ -75,11 +77,12 @@ async def _test(arguments: list[str], every: bool) -> int:
     from ecom.local import servers
     from ecom.local.place import temporary_home
 
-    await _install_system_parts()
+    installing = asyncio.create_task(_install_system_parts())
     results: list[Result] = []
     if not arguments:
         for name, argv in STATIC.items():
             results.append(await _part(name, argv, os.environ))
+    await installing
     # One pair of servers for all parts; the tests of the servers themselves start their own.
     with temporary_home() as home:
         async with servers(home, os.environ) as running:
@@ -162,9 +165,16 @@ def _counted(result: Result, report: Path) -> Result:
 
 
 async def _install_system_parts() -> None:
-    """Under CI as root, install what is missing; anyone else is told by the tests that skip."""
+    """Under CI, install what is missing while the static parts run; anyone else is told by the tests that skip."""
+    if os.environ.get("CI") == "true":
+        await _install_programs()
+        await _install_node_parts()
+
+
+async def _install_programs() -> None:
+    """Programs come from the distribution, which needs root."""
     missing = [package for program, package in SYSTEM_PARTS.items() if shutil.which(program, path=PATH) is None]
-    if not missing or os.environ.get("CI") != "true" or os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not missing or os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
     # RUNLEVEL=1 keeps a package from starting a service of its own.
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -172,6 +182,15 @@ async def _install_system_parts() -> None:
         if await _run(("apt-get", "-qq", *argv), environ) != 0:
             typer.echo(f"apt-get {argv[0]} failed; the tests that need {', '.join(missing)} will say so")
             return
+
+
+async def _install_node_parts() -> None:
+    """What docs/package-lock.json names, exactly and without its scripts (docs/.npmrc), into a folder git ignores."""
+    npm = shutil.which("npm", path=PATH)
+    if npm is None or (NODE_PARTS / "@asyncapi" / "parser").is_dir():
+        return
+    if await _run((npm, "ci", "--prefix", str(NODE_PARTS.parent), "--loglevel", "error"), os.environ) != 0:
+        typer.echo("npm ci failed; the tests that need the AsyncAPI parser will say so")
 
 
 def _close(results: Sequence[Result]) -> int:
