@@ -57,6 +57,7 @@ REGISTRY_BREAKS: list[tuple[Break, str, str]] = [
         f"/{CONFIRMED}/consumers/0",
         "a service 'Payment'",
     ),
+    (lambda d: d["events"][CONFIRMED].update(key="orderld"), f"/{CONFIRMED}/key", "the nearest is orderId"),
     (lambda d: d["events"][CONFIRMED].update(producer=7), f"/{CONFIRMED}/producer", "a service 7"),
     (
         lambda d: d["events"][CONFIRMED]["consumers"].append("payment-service"),

@@ -168,6 +168,21 @@ def test_a_topic_renamed_everywhere_names_who_listens_to_the_old_one(branch: Rep
     assert change["breaks"] == ["inventory-service", "notification-service", "payment-service"]
 
 
+def test_a_release_that_main_has_may_not_go(branch: Repository) -> None:
+    """With the copy gone there would be nothing to compare with; a branch that only adds a release may."""
+    released = branch.root / "contracts" / "released"
+    (released / "0.0.1").mkdir(parents=True)
+    shutil.copytree(branch.root / "contracts" / "events", released / "0.0.1", dirs_exist_ok=True)
+    branch.git("add", ".")
+    branch.git("commit", "--quiet", "--message=released")
+    branch.git("branch", "--force", "released-once")
+    shutil.rmtree(released)
+    done = branch.gate("--base", "released-once", "--json")
+    assert done.returncode == 1
+    errors = {error["file"]: error["error"] for error in json.loads(done.stdout)["errors"]}
+    assert "a release that released-once has" in errors["contracts/released/0.0.1/event-contracts.json"]
+
+
 USAGE: list[tuple[list[str], str]] = [
     (["--base", "nowhere"], "There is no commit 'nowhere'"),
     (["--old", "contracts"], "--old and --new go together"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dovecote.contracts.gate import gate
+from dovecote.contracts.gate import between, gate
 from dovecote.contracts.promise import Promise
 from dovecote.contracts.release import SUMS
 from dovecote.contracts.snapshot import Snapshot
@@ -182,6 +182,27 @@ def test_a_topic_that_moves_is_a_breaking_change(project: Project) -> None:
     (stopped,) = project.gate().stopped
     assert (stopped.change.event, stopped.change.breaks) == (OLD, tuple(sorted(BOTH)))
     assert stopped.change.what.startswith("its topic was song.sung.v1 and is songs")
+
+
+def test_a_new_kafka_key_is_a_breaking_change(project: Project) -> None:
+    """The events of one song would no longer come in their order."""
+    before = Promise("main", Snapshot.of_folder(project.contracts))
+    before.contracts.events[OLD]["key"] = "title"  # type: ignore[index]
+    edit(project.contracts / "event-contracts.json", lambda d: d["events"][OLD].update(key="verse"))
+    (stopped,) = project.gate(before=before).stopped
+    assert "its Kafka key was title and is verse" in stopped.change.what
+    assert stopped.change.breaks == tuple(sorted(BOTH))
+
+
+def test_a_schema_that_was_none_before_promised_nothing(project: Project) -> None:
+    """What no service could start with is no promise; the report says that nothing was compared."""
+    old = Snapshot.of_folder(project.contracts)
+    broken = Snapshot(old.events, {OLD: {"type": "object", "properties": {"title": {"pattern": "("}}}})
+    (ruling,) = project.gate(before=Promise("main", broken)).rulings
+    assert (ruling.stops, "nothing is compared" in ruling.change.what) == (False, True)
+    report = between(Promise("old", old), broken)
+    found(report.problems, f"schemas/{OLD}.json", "", "not the schema of a payload object")
+    assert report.rulings == ()
 
 
 REFUSED = [

@@ -50,8 +50,6 @@ def check(
         _refuse("--old and --new go together, and without --base")
     try:
         report = _between(old, new, allow_unread) if old and new else _gate(base, allow_unread)
-    except ContractError as error:
-        _refuse(_line(error))
     except DovecoteError as error:
         typer.echo(f"ecom contracts: {_line(error)}", err=True)
         raise typer.Exit(1) from error
@@ -73,12 +71,12 @@ def release(version: Annotated[str, typer.Argument(help="The version of the CHAN
     from ecom.contracts.check import RELEASED, ROOT, read_code
 
     logs.set_up("WARNING")
+    report = _gate("", allow_unread=False)
+    if not report.ok:
+        _print(report)
+        typer.echo(f"ecom contracts: {version} is not released: mend the above first", err=True)
+        raise typer.Exit(1)
     try:
-        report = _gate("", allow_unread=False)
-        if not report.ok:
-            _print(report)
-            typer.echo(f"ecom contracts: {version} is not released: mend the above first", err=True)
-            raise typer.Exit(1)
         made = keep(version, CONTRACTS, RELEASED, said_on(report.events, read_code().topics))
     except ContractError as error:
         _refuse(_line(error))
@@ -93,7 +91,11 @@ def _gate(base: str, allow_unread: bool) -> Report:
     from ecom.contracts.check import RELEASED, ROOT, read_code
 
     code = read_code()
-    before = Promise.at_ref(ROOT, base, CONTRACTS.relative_to(ROOT).as_posix(), code) if base else None
+    folder, released = (place.relative_to(ROOT).as_posix() for place in (CONTRACTS, RELEASED))
+    try:
+        before = Promise.at_ref(ROOT, base, folder, code, released) if base else None
+    except ContractError as error:
+        _refuse(_line(error))
     return gate(CONTRACTS, code, released=releases(RELEASED), before=before, allow_unread=allow_unread)
 
 
@@ -102,8 +104,11 @@ def _between(old: Path, new: Path, allow_unread: bool) -> Report:
     from dovecote.contracts.promise import Promise
     from dovecote.contracts.snapshot import Snapshot
 
-    promise = Promise(str(old), Snapshot.of_folder(old))
-    return between(promise, Snapshot.of_folder(new), allow_unread=allow_unread)
+    try:
+        promise, now = Promise(str(old), Snapshot.of_folder(old)), Snapshot.of_folder(new)
+    except ContractError as error:
+        _refuse(_line(error))
+    return between(promise, now, allow_unread=allow_unread)
 
 
 def _print(report: Report) -> None:

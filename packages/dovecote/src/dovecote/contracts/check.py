@@ -11,7 +11,7 @@ from dovecote.contracts.agreement import Agreement
 from dovecote.contracts.code import Code
 from dovecote.contracts.document import read
 from dovecote.contracts.examples import Golden
-from dovecote.contracts.problem import Problem, shown
+from dovecote.contracts.problem import Problem, nearest, pointer, shown
 from dovecote.contracts.registration import Registration
 from dovecote.contracts.registry import REGISTRY_FILE
 from dovecote.contracts.schema import schema_problems, usable
@@ -34,7 +34,7 @@ class Checked:
 def check(folder: Path, code: Code) -> Checked:
     """Compare everything in a contracts' folder with everything in the code; a broken contract is a problem, no error.
 
-    - the registry: names, versions, files, services; every schema file is some entry's;
+    - the registry: names, versions, files, services, keys; every schema file is some entry's;
     - every schema: draft 2020-12, of an object, open, whole in itself, of keywords and formats that exist;
     - what is written and handled is registered and the other way round, by the services that the registry names;
     - every Struct agrees with its schema: the writer's in all, a reader's in what it reads;
@@ -52,11 +52,21 @@ def check(folder: Path, code: Code) -> Checked:
         problems += [unreadable] if unreadable is not None else schema_problems(where, schema)
         if usable(schema):
             schemas[name] = schema
+    problems += _keys(file, registry.events, schemas)
     problems += Agreement(file, registry.events, schemas, registry.known, code).problems()
     problems += Golden(folder, place, schemas, registry.known, code).problems()
     problems += topic_problems(registry.events, registry.known, code)
     listeners = {name: code.listeners(name) for name in registry.events}
     return Checked(registry.events, schemas, registry.known, listeners, tuple(problems))
+
+
+def _keys(file: str, events: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[Problem]:
+    """Each entry that names a field as the Kafka key which not every payload has."""
+    for name, schema in schemas.items():
+        required = schema.get("required", ())
+        if "key" in events[name] and (key := events[name]["key"]) not in required:
+            wrong = f"{name} names the key {key!r}, which is no required field{nearest(str(key), required)}"
+            yield Problem(file, pointer("events", name, "key"), wrong, "name a required field of its schema")
 
 
 def _stray_schemas(folder: Path, place: str, registry: Registration) -> Iterator[Problem]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from dovecote.contracts.check import check
 from dovecote.contracts.code import Code
-from dovecote.contracts.compatibility import Change, compare
-from dovecote.contracts.promise import Promise
+from dovecote.contracts.compatibility import Change, Verdict, compare
+from dovecote.contracts.promise import Promise, rekeyed
 from dovecote.contracts.release import Release, kept, may_not_go
 from dovecote.contracts.report import Report, Ruling
+from dovecote.contracts.schema import schema_problems, usable
 from dovecote.contracts.snapshot import Snapshot
 
 
@@ -30,26 +31,42 @@ def gate(
     Raises ContractError where a release cannot be read.
     """
     checked = check(folder, code)
-    problems = (*checked.problems, *kept(checked.known, folder, released, code.root))
+    problems = [*checked.problems, *kept(checked.known, folder, released, code.root)]
     promises = [Promise.of_release(one) for one in released]
     if before is None and promises:
         before = promises[-1]
     if before is None:
-        return Report(checked.events, checked.listeners, problems, (), "")
+        return Report(checked.events, checked.listeners, tuple(problems), (), "")
+    problems += before.lost
     now = Snapshot(checked.events, checked.schemas)
     # What the check calls broken is not compared as well: it would look like an event that went.
     contracts = _without(before.contracts, checked.known - checked.schemas.keys())
-    changes = [*compare(contracts, now, code.readers), *before.moved(checked.events, code)]
+    changes = [*_compare(contracts, now, code.readers), *rekeyed(contracts, now), *before.moved(checked.events, code)]
     shipped = [promise.contracts for promise in promises]
     rulings = tuple(_rule(changes, contracts, now, code.readers, shipped=shipped, allow_unread=allow_unread))
-    return Report(checked.events, checked.listeners, problems, rulings, before.name)
+    return Report(checked.events, checked.listeners, tuple(problems), rulings, before.name)
 
 
 def between(old: Promise, new: Snapshot, *, allow_unread: bool = False) -> Report:
     """Rule on each change between two versions of contracts whose code is not here; the old one was released."""
-    changes = compare(old.contracts, new, {})
-    rulings = _rule(changes, old.contracts, new, {}, shipped=[old.contracts], allow_unread=allow_unread)
-    return Report(new.events, {}, (), tuple(rulings), old.name)
+    broken = {name: schema for name, schema in new.schemas.items() if not usable(schema)}
+    problems = tuple(
+        problem
+        for name, schema in broken.items()
+        for problem in schema_problems(str(new.events[name]["schema_file"]), schema)
+    )
+    before, now = _without(old.contracts, broken), _without(new, broken)
+    changes = [*_compare(before, now, {}), *rekeyed(before, now)]
+    rulings = _rule(changes, before, now, {}, shipped=[before], allow_unread=allow_unread)
+    return Report(new.events, {}, problems, tuple(rulings), old.name)
+
+
+def _compare(before: Snapshot, now: Snapshot, readers: Mapping[str, Any]) -> list[Change]:
+    """Every change; of a schema before that was none, nothing was ever said, for no service started with it."""
+    none = {name for name, schema in before.schemas.items() if not usable(schema)}
+    what = "its schema before was no JSON Schema, so nothing is compared"
+    changes = [Change(name, "", what, Verdict.COMPATIBLE) for name in none & now.events.keys()]
+    return [*changes, *compare(_without(before, none), _without(now, none), readers)]
 
 
 def _rule(

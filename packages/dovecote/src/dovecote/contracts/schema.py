@@ -66,9 +66,9 @@ def schema_problems(file: str, schema: Any) -> Iterator[Problem]:
 
 def usable(schema: Any) -> bool:
     """Whether payloads can be held against a schema, whatever else is wrong with it."""
+    if not isinstance(schema, dict) or _outward(schema):
+        return False
     try:
-        if not isinstance(schema, dict) or schema.get("type") != "object" or _outward(schema):
-            return False
         jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     except ValueError:
         return False
