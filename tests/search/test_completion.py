@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dovecote.database import Database
+from dovecote.testing import eventually
 from ecom.search.postgres import PostgresIndex
 from tests.search.stories import product, shelve
 
@@ -57,3 +58,19 @@ async def test_words_within_a_name_are_completed_too(database: Database, index: 
     """Words before the last one are whole words of the name, in any order."""
     await stock(database, index)
     assert await index.suggest(database, "de creme gr", 10) == ["Crème de green"]
+
+
+async def test_what_is_remembered_gives_way_to_a_change(database: Database, index: PostgresIndex) -> None:
+    """In the process that made the change at once, in any other as soon as it sees the change's number."""
+    other = PostgresIndex()
+    await stock(database, index)
+    before = ["Coffee"]
+    assert [await each.suggest(database, "coff", 10) for each in (index, other)] == [before, before]
+    await shelve(database, index, product("7", "Coffee beans"))
+    after = ["Coffee", "Coffee beans"]
+    assert await index.suggest(database, "coff", 10) == after
+
+    async def is_seen() -> bool:
+        return await other.suggest(database, "coff", 10) == after
+
+    await eventually(is_seen)

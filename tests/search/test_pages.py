@@ -174,7 +174,7 @@ async def test_narrow_tiers_stand_before_what_is_sampled(
         *(product(f"phrase{number}", f"Fresh green tea {number}") for number in range(9)),
         *(product(f"words{number}", f"Tea, green {number}") for number in range(8)),
         *(product(f"some{number}", f"Tea {number}", category="Green") for number in range(30)),
-        *(product(f"elsewhere{number}", f"Box {number}", description="green tea") for number in range(2_000)),
+        *(product(f"elsewhere{number}", f"Box {number}", description="green tea") for number in range(900)),
     ]
     await shelve(database, index, *products)
     expected = reference(products, Ask("green tea"))
@@ -207,6 +207,19 @@ async def test_many_matches_are_counted_to_a_limit(
     many, few = await index.search(database, Ask("tea")), await index.search(database, Ask("milk"))
     assert (many.total, many.is_exact, len(many.hits)) == (50, False, 20)
     assert (few.total, few.is_exact, len(few.hits)) == (50, True, 20)
+
+
+async def test_facets_are_counted_further_than_the_total(
+    database: Database, index: PostgresIndex, plan: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above the total's limit and up to the facets' own they are exact; the total still says that it is not."""
+    monkeypatch.setattr(pages, "TOTAL_MAX", 50)
+    monkeypatch.setattr(pages, "LOOKED_AT_MAX", 50)
+    await shelve(database, index, *(product(f"{number}", f"Tea {number}") for number in range(150)))
+    answer = await index.search(database, Ask("tea", facets=True))
+    assert answer.facets is not None
+    assert [each.count for each in answer.facets["brand"]] == [150]
+    assert (answer.total, answer.is_exact) == (50, False)
 
 
 async def test_facets_count_all_matches(database: Database, index: PostgresIndex, plan: str) -> None:

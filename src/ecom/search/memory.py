@@ -40,9 +40,11 @@ class Age:
     def __init__(self) -> None:
         self._change = -1
         self._since = time.monotonic()
+        self._is_settled = False
 
-    def see(self, change: int) -> None:
-        """Learn the number of the last change."""
+    def see(self, change: int, *, is_settled: bool) -> None:
+        """Learn the number of the last change, and whether all who drew it or a lower one are known to have ended."""
+        self._is_settled = is_settled
         if change != self._change:
             self._change = change
             self._since = time.monotonic()
@@ -50,4 +52,5 @@ class Age:
     @property
     def seconds(self) -> float:
         """For so long."""
-        return SETTLED_S if time.monotonic() - self._since > SETTLING_S else UNSETTLED_S
+        is_settled = self._is_settled or time.monotonic() - self._since > SETTLING_S
+        return SETTLED_S if is_settled else UNSETTLED_S

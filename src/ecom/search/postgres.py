@@ -21,6 +21,8 @@ from ecom.search.words import abbreviation, stem, tokens
 STATE_S = 0.2
 """So much later another process's change is seen."""
 ANSWERS_MAX = 2_000
+SUGGESTIONS_MAX = 10_000
+"""Answers to what was typed; everyone types the same first letters, so seven of ten are remembered."""
 FEW = 3
 """Matches below which the last word may also be the beginning of another."""
 RARE = 100
@@ -57,6 +59,7 @@ class PostgresIndex:
         self._vocabulary = Vocabulary()
         self._pages = Pages(self._age)
         self._answers: Memory[Found] = Memory(ANSWERS_MAX)
+        self._suggestions: Memory[list[str]] = Memory(SUGGESTIONS_MAX)
 
     async def apply(self, tx: Transaction, changes: Sequence[Change]) -> int:
         """Guarded, into every slot that must know."""
@@ -123,15 +126,24 @@ class PostgresIndex:
         return tiers, page
 
     async def suggest(self, database: Database, typed: str, size: int) -> list[str]:
-        """Names that begin as typed, then names with a word that does."""
+        """Names that begin as typed, then names with a word that does; asked anew once something has changed."""
         words = tokens(typed)
         if not words:
             return []
         state = await self._read_state(database)
-        # Behind a blank the last word is whole; else it may go on.
-        beginning = " ".join(words) + (" " if typed[-1:].isspace() else "")
-        found = await name_store.beginning(database, state.live, beginning, size)
-        if len(found) < size and not typed[-1:].isspace():
+        is_open = not typed[-1:].isspace()  # behind a blank the last word is whole; else it may go on
+        key = words, is_open, size, state.live, state.change
+        known = self._suggestions.get(key)
+        if known is not None:
+            return known
+        suggested = await self._suggest(database, state, words, size, is_open=is_open)
+        return self._suggestions.keep(key, suggested, self._age.seconds)
+
+    async def _suggest(
+        self, database: Database, state: State, words: Sequence[str], size: int, *, is_open: bool
+    ) -> list[str]:
+        found = await name_store.beginning(database, state.live, " ".join(words) + ("" if is_open else " "), size)
+        if len(found) < size and is_open:
             *whole, last = words
             ends = await self._vocabulary.completions(database, state, last)
             if ends:
@@ -153,7 +165,8 @@ class PostgresIndex:
         if kept is not None:
             return kept
         state = await word_store.read_state(database)
-        self._age.see(state.change)
+        # Who counted has waited for all writers: what is asked soon after a start can be remembered, too.
+        self._age.see(state.change, is_settled=state.is_counted)
         return self._state.keep(None, state, STATE_S)
 
     async def _meanings(
