@@ -1,8 +1,9 @@
 """All SQL about payments themselves; `calls_store` has what concerns the talk with the provider.
 
-Lock order, the same in handlers, workers, HTTP and jobs: intents (dovecote) → keys of clients → payments by
-order_id. New payments are inserted sorted before any is locked: whoever needs a row that another transaction
-is inserting waits there, holding only rows that sort before it.
+Lock order, the same in handlers, workers, HTTP and jobs: keys of clients → payments by order_id → intents (dovecote
+writes them last; a worker that has lost a lease locks first those that are still its own). New payments are inserted
+sorted before any is locked: whoever needs a row that another transaction is inserting waits there, holding only rows
+that sort before it.
 """
 
 from __future__ import annotations
