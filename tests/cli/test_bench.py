@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command
 
 FLOOR = "print('N=200 lines=2; confirmed 1000 orders/s')"
@@ -51,3 +53,16 @@ async def test_a_few_products_are_imported_and_found_and_a_multiple_of_them_afte
         assert (stage["failed"], stage["first_failure"]) == (0, "")
     assert report["cores"] == os.cpu_count()
     assert report["clients"] == 2
+
+
+async def test_a_checked_order_costs_a_small_multiple_of_an_unchecked_one(ecom: Command) -> None:
+    """Publishing validates and encodes; a ratio to encoding alone, for the machine is never ours alone."""
+    code, out, err = await ecom.run("bench", "contracts", "--lines", "10", "--rounds", "40", "--json")
+    assert code == 0, err
+    report = json.loads(out.splitlines()[-1])
+    (cost,) = report["orders"]
+    assert (report["bench"], cost["lines"]) == ("contracts", 10)
+    assert 1 < cost["ratio"] < 15
+    assert cost["ratio"] == pytest.approx(cost["publish_us"] / cost["encode_floor_us"], rel=0.05)
+    assert set(cost["read_us"]) == {"payment", "inventory", "notification"}
+    assert min(cost["read_us"].values()) > 0
