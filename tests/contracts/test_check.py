@@ -10,9 +10,12 @@ import pytest
 
 from dovecote.contracts.check import check
 from dovecote.contracts.code import Code, Saying
+from dovecote.contracts.gate import gate
+from dovecote.contracts.release import releases
+from dovecote.contracts.report import as_text
 from dovecote.events import Event
 from ecom.contracts import CONTRACTS, Instant, OrderId
-from ecom.contracts.check import ROOT
+from ecom.contracts.check import RELEASED, ROOT
 from ecom.contracts.inventory import InventoryReserved
 from ecom.contracts.payment import PaymentFailed
 from tests.contracts.editing import Break, edit, found
@@ -26,6 +29,13 @@ def test_the_contracts_are_whole(code: Code) -> None:
     checked = check(CONTRACTS, code)
     assert [str(problem) for problem in checked.problems] == []
     assert len(checked.events) == 15
+
+
+def test_the_contracts_keep_what_was_released(code: Code) -> None:
+    """Since the newest release nothing has changed that breaks somebody, and every released example is where it was."""
+    report = gate(CONTRACTS, code, released=releases(RELEASED))
+    assert report.ok, as_text(report)
+    assert report.against.startswith("release ")
 
 
 def test_the_services_live_handlers_are_read(code: Code) -> None:
