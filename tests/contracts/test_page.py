@@ -163,7 +163,10 @@ def test_history_is_told_from_the_releases() -> None:
     assert (first.older, first.newer) == (None, "cargo.loaded.v2")
     assert (second.older, second.newer) == ("cargo.loaded.v1", None)
     assert PORT.version == "0.2.0+unreleased"
-    assert replace(PORT, contracts=OLD).version == "0.2.0"
+    assert second.past == "not yet released"
+    unchanged = replace(PORT, contracts=OLD)
+    assert unchanged.version == "0.2.0"
+    assert unchanged.sheet("cargo.loaded.v1").past == "since 0.1.0, unchanged"
     text = page(PORT, title="Port", about="", folder="x")
     assert "**followed by [cargo.loaded.v2](#cargo.loaded.v2)**" in text
     assert "**History:** follows [cargo.loaded.v1](#cargo.loaded.v1); not yet released" in text
@@ -173,7 +176,7 @@ def test_a_reworded_contract_is_no_other_change() -> None:
     """What changes only in words is told as that."""
     reworded = Snapshot(OLD.events, {"cargo.loaded.v1": {**OLD.schemas["cargo.loaded.v1"], "description": "New."}})
     (sheet,) = Facts(reworded, releases=(("0.1.0", OLD),)).sheets()
-    assert [str(step) for step in sheet.history] == ["0.1.0", "not yet released: its description"]
+    assert [str(step) for step in sheet.history] == ["since 0.1.0", "not yet released: its description"]
 
 
 def test_who_is_registered_and_who_handles_are_told_apart() -> None:

@@ -198,13 +198,13 @@ def _lines(sheet: Sheet) -> Iterator[tuple[str, str]]:
     """What stands above the fields."""
     if sheet.alias_of is not None:
         yield "second name of", f"{sheet.alias_of}: accepted, and never written here"
-    yield "says it", sheet.producer
+    yield "says it", sheet.producer if sheet.alias_of is None else "nobody here"
     yield "hear it", ", ".join(map(str, sheet.hearers)) or "nobody"
     yield "topic", sheet.topic
     yield "key", sheet.key or "not said"
     yield "schema", sheet.schema_file
     yield "examples", ", ".join(sheet.examples) or f"none: examples/{sheet.event}/ has no file"
-    yield "history", "; ".join(map(str, sheet.history))
+    yield "history", sheet.past
     if sheet.older is not None:
         yield "follows", sheet.older
     if sheet.newer is not None:

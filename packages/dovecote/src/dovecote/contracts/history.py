@@ -26,7 +26,9 @@ class Step:
     what: tuple[str, ...]
 
     def __str__(self) -> str:
-        return self.version if self.what == NEW else f"{self.version}: {'; '.join(self.what)}"
+        if self.what == NEW:
+            return self.version if self.version == UNRELEASED else f"since {self.version}"
+        return f"{self.version}: {'; '.join(self.what)}"
 
 
 def histories(

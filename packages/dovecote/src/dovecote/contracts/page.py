@@ -102,7 +102,7 @@ def _facts(sheet: Sheet, partitions: int | None, folder: str) -> Iterator[str]:
     """The lines above the table of fields."""
     if sheet.alias_of is not None:
         yield f"**A second name** of {_link(sheet.alias_of)}: accepted, and never written here"
-    yield f"**Says it:** {sheet.producer}"
+    yield f"**Says it:** {sheet.producer}" if sheet.alias_of is None else "**Says it:** nobody here"
     yield f"**Hear it:** {', '.join(map(str, sheet.hearers)) or NOBODY}"
     many = f", {partitions} partitions where it is made by us" if partitions is not None else ""
     yield f"**Topic:** `{sheet.topic}`{many}"
@@ -112,7 +112,7 @@ def _facts(sheet: Sheet, partitions: int | None, folder: str) -> Iterator[str]:
     yield f"**Examples:** {', '.join(links) or 'none yet'}"
     beside = [f"follows {_link(sheet.older)}"] if sheet.older else []
     beside += [f"**followed by {_link(sheet.newer)}**: new code uses that one"] if sheet.newer else []
-    yield "**History:** " + "; ".join([*beside, *map(str, sheet.history)])
+    yield "**History:** " + "; ".join([*beside, sheet.past])
 
 
 def _json(sheet: Sheet, name: str, payload: bytes) -> Iterator[str]:

@@ -12,7 +12,7 @@ import msgspec
 
 from dovecote.contracts.code import Code
 from dovecote.contracts.fields import Field, fields
-from dovecote.contracts.history import Step, histories, neighbours
+from dovecote.contracts.history import UNRELEASED, Step, histories, neighbours
 from dovecote.contracts.shape import struct_schema
 from dovecote.contracts.snapshot import Snapshot
 from dovecote.errors import ContractError
@@ -54,6 +54,12 @@ class Sheet:
     older: str | None = None
     newer: str | None = None
     alias_of: str | None = None
+
+    @property
+    def past(self) -> str:
+        """The history in words."""
+        told = "; ".join(map(str, self.history))
+        return f"{told}, unchanged" if len(self.history) == 1 and self.history[0].version != UNRELEASED else told
 
     def readers_of(self, path: str) -> tuple[str, ...]:
         """The services whose handler reads a field."""
