@@ -15,7 +15,7 @@ from ecom.search.plan import EVERYTHING, Tier, Tiers, first_places
 
 TOTAL_MAX = 1_000
 """Matches are counted up to here; above it the total says so. Each match that is counted is a visit to a page of the
-table: up to 10,000 a query took PostgreSQL 1.6 ms in place of 1.2, and 15.7 in place of 6.8 at ten times the products."""
+table: up to 10,000 a query took PostgreSQL 1.6 ms in place of 1.2, and 15.7 in place of 6.8 at ten times that size."""
 SORTED_MAX = 400
 """Matches up to which all are fetched and sorted, where it is known how many there are; more are sampled."""
 LOOKED_AT_MAX = TOTAL_MAX

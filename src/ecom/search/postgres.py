@@ -20,7 +20,10 @@ from ecom.search.words import abbreviation, stem, tokens
 
 STATE_S = 0.2
 """So much later another process's change is seen."""
-ANSWERS_MAX = 2_000
+ANSWERS_MAX = 5_000
+ANSWER_HITS_MAX = 50
+"""Hits up to which an answer is remembered: 60 MB at the very most, 20 with pages of 20; four of ten of the bench's
+queries have been asked before."""
 SUGGESTIONS_MAX = 10_000
 """Answers to what was typed; everyone types the same first letters, so seven of ten are remembered."""
 FEW = 3
@@ -75,7 +78,8 @@ class PostgresIndex:
         known = self._answers.get(key)
         if known is not None:
             return known
-        return self._answers.keep(key, await self._search(database, state, ask), self._age.seconds)
+        found = await self._search(database, state, ask)
+        return self._answers.keep(key, found, self._age.seconds) if len(found.hits) <= ANSWER_HITS_MAX else found
 
     async def _search(self, database: Database, state: State, ask: Ask) -> Found:
         """Strictly first; what words may mean else is asked only where that finds nothing, or next to nothing."""
