@@ -32,6 +32,8 @@ from ecom.running import Running
 TOGETHER = 1_000
 WARM_S = 1.0
 DRAWN = 20_000
+# What every answer costs here before anything is searched: HTTP, and a statement that does nothing on each database.
+FLOOR = (("floor", "/readyz"),)
 LOOK_S = 0.1
 # So slow an import is no import any more.
 RATE_MIN = 200
@@ -67,6 +69,7 @@ class Stage:
     put_s: float  # until the last was committed by the product service
     import_s: float  # until the last was searchable
     import_spent: Spent
+    floor: Part
     queries: Part
     autocomplete: Part
     rss_mb: int
@@ -113,10 +116,11 @@ class Bench:
         await _until_searchable(self.here.services["search"], before + imported, began)
         import_s, import_spent = time.perf_counter() - began, self._since(spent)
         await _jobs(self.here.services["search"])
+        floor = await self._ask(FLOOR)
         asked = await self._ask([(kind, f"/api/search/products?q={quote_plus(text)}") for kind, text in queries])
         typed = await self._ask([(kind, f"/api/search/autocomplete?q={quote_plus(text)}") for kind, text in prefixes])
         rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        return Stage(before + imported, imported, put_s, import_s, import_spent, asked, typed, rss_mb)
+        return Stage(before + imported, imported, put_s, import_s, import_spent, floor, asked, typed, rss_mb)
 
     async def _ask(self, requests: Sequence[tuple[str, str]]) -> Part:
         address = urlsplit(self.here.url)

@@ -172,7 +172,7 @@ def _report(result: Result, floor_per_s: float | None) -> Mapping[str, Any]:
 
 
 def _stage(stage: Stage) -> Mapping[str, Any]:
-    queries, autocomplete = stage.queries.seen, stage.autocomplete.seen
+    floor, queries, autocomplete = stage.floor.seen, stage.queries.seen, stage.autocomplete.seen
     return {
         "bench": "search",
         "products": stage.products,
@@ -181,6 +181,10 @@ def _stage(stage: Stage) -> Mapping[str, Any]:
         "put_s": round(stage.put_s, 1),
         "import_s": round(stage.import_s, 1),
         "import_cpu_ms_each": _cpu(stage.import_spent, stage.imported),
+        "floor_p50_ms": floor.all.p50_ms,
+        "floor_p99_ms": floor.all.p99_ms,
+        "floor_per_s": round(floor.per_s),
+        "floor_cpu_ms_each": _cpu(stage.floor.spent, floor.all.count),
         "p50_ms": queries.all.p50_ms,
         "p99_ms": queries.all.p99_ms,
         "queries_per_s": round(queries.per_s),
@@ -191,8 +195,8 @@ def _stage(stage: Stage) -> Mapping[str, Any]:
         "autocomplete_p99_ms": autocomplete.all.p99_ms,
         "autocompletes_per_s": round(autocomplete.per_s),
         "autocomplete_cpu_ms_each": _cpu(stage.autocomplete.spent, autocomplete.all.count),
-        "failed": queries.failed + autocomplete.failed,
-        "first_failure": queries.first_failure or autocomplete.first_failure,
+        "failed": floor.failed + queries.failed + autocomplete.failed,
+        "first_failure": floor.first_failure or queries.first_failure or autocomplete.first_failure,
         "rss_mb": stage.rss_mb,
     }
 
