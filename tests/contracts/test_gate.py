@@ -33,13 +33,16 @@ class Repository:
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
     def gate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the script as CI does: from outside of the repository, with the branch's own code."""
+        """Run the script as CI does."""
+        return self.run(str(self.root / "scripts" / "check_event_contracts.py"), *arguments)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python from outside of the repository, with the branch's own code."""
         environ = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([f"{self.root}/src", f"{self.root}/packages/dovecote/src"]),
         }
-        script = self.root / "scripts" / "check_event_contracts.py"
-        argv = [sys.executable, str(script), *arguments]
+        argv = [sys.executable, *arguments]
         return subprocess.run(
             argv, cwd=self.root.parent, env=environ, capture_output=True, text=True, check=False, timeout=100
         )
@@ -181,6 +184,23 @@ def test_a_release_that_main_has_may_not_go(branch: Repository) -> None:
     assert done.returncode == 1
     errors = {error["file"]: error["error"] for error in json.loads(done.stdout)["errors"]}
     assert "a release that released-once has" in errors["contracts/released/0.0.1/event-contracts.json"]
+
+
+def test_a_release_is_made_of_what_may_pass_only(branch: Repository) -> None:
+    """`ecom contracts release` keeps a compatible change, and refuses one that breaks somebody."""
+    make = ("-P", "-m", "ecom.cli", "contracts", "release", "0.2.0")
+    kept = branch.root / "contracts" / "released" / "0.2.0"
+    # What main had before the fixture let a payment be HELD is released, so that this is a change that breaks.
+    done = branch.run(*make)
+    assert (done.returncode, kept.exists()) == (1, False)
+    assert "STOPPED payment.authorized.v1#/properties/status" in done.stdout
+    assert done.stderr == "ecom contracts: 0.2.0 is not released: mend the above first\n"
+    for part in (AUTHORIZED, Path("src/ecom/contracts/payment.py"), Path("src/ecom/order/domain.py")):
+        shutil.copy(ROOT / part, branch.root / part)
+    done = branch.run(*make)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "contracts/released/0.2.0: 15 events of release 0.2.0\n"
+    assert (kept / "schemas" / CREATED.name).read_bytes() == (branch.root / CREATED).read_bytes()
 
 
 USAGE: list[tuple[list[str], str]] = [
