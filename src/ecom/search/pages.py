@@ -18,8 +18,8 @@ TOTAL_MAX = 1_000
 table: up to 10,000 a query took PostgreSQL 1.6 ms in place of 1.2, and 15.7 in place of 6.8 at ten times that size."""
 SORTED_MAX = 400
 """Matches up to which all are fetched and sorted, where it is known how many there are; more are sampled."""
-LOOKED_AT_MAX = TOTAL_MAX
-"""Where they would have to be counted as well, fetching all costs less up to here; it stops here, and has counted."""
+LOOKED_AT_MAX = 1_000
+"""Where they would have to be counted as well, fetching all costs less up to here; it stops here."""
 UNBELIEVABLE = 1_500
 """A mere guess is believed from here on."""
 NARROW_MAX = 120
