@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom.contracts.money import CURRENCIES, plain, total_of
+from ecom.contracts.money import CURRENCIES, exact, plain, total_of
 
 PRICES = st.decimals(min_value=0, max_value=10**12, places=6)
 
@@ -44,6 +44,15 @@ def test_plain_changes_no_value(amount: Decimal) -> None:
 def test_totals_round_once_and_half_up(lines: list[tuple[str, int]], total: str) -> None:
     """Each line is exact; only the sum is rounded."""
     assert str(total_of((Decimal(price), quantity) for price, quantity in lines)) == total
+
+
+@pytest.mark.parametrize(
+    ("read", "amount"),
+    [("12.50", "12.50"), (12, "12"), (1499.0, "1499"), (0.1, "0.1"), (123456789012.34, "123456789012.34"), (0, "0")],
+)
+def test_a_price_means_what_was_written(read: str | float, amount: str) -> None:
+    """Text and numbers become the same exact amount; no float's error shows up to fifteen digits."""
+    assert exact(read) == Decimal(amount)
 
 
 def test_currencies_are_codes() -> None:

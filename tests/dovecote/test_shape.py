@@ -137,6 +137,24 @@ def test_a_reader_without_bounds_is_named() -> None:
         assert word in sentences
 
 
+class Picky(Event, frozen=True):
+    """Reads some of a field's types only."""
+
+    EVENT = "thing.sold.v1"
+    cost: Annotated[str, Meta(pattern=DIGITS)] | None = None
+    note: str = ""
+
+
+def test_a_reader_takes_every_type_that_is_promised() -> None:
+    """Who reads text alone would refuse a legal number, and who has no null a legal null; a writer may keep to some."""
+    found = {each.pointer: each.mend for each in reader_asks_too_much(Picky, SCHEMA)}
+    assert found == {
+        "/properties/cost": "let the Struct read number, string",
+        "/properties/note": "let the Struct read null, string",
+    }
+    assert not {each.pointer for each in writer_differs(Picky, SCHEMA)} & found.keys()
+
+
 class Closed(Event, frozen=True, forbid_unknown_fields=True):
     EVENT = "thing.sold.v1"
     kind: Literal["new", "old"]
@@ -198,6 +216,13 @@ def test_a_refusal_has_a_json_pointer(change: dict[str, Any], pointer: str, why:
     place, reason = place_of(refused.value)
     assert place == pointer
     assert why in reason
+
+
+def test_a_refusal_inside_a_mapping_names_the_mapping() -> None:
+    """What lies below a value that nobody can point to is not named as if it lay elsewhere."""
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.json.decode(b'{"a": {"quantity": 0, "price": "1"}}', type=dict[str, Line])
+    assert place_of(refused.value) == ("", "Expected `int` >= 1")
 
 
 def test_a_refusal_of_the_whole_has_an_empty_pointer() -> None:

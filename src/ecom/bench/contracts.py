@@ -1,7 +1,8 @@
 """What contracts cost: order.created.v1 held against its schema as it is published, and read through readers' Structs.
 
-Each figure is the CPU time of this thread for one event, the median of many rounds; other work on the machine disturbs it
-little. The floors beside it are msgspec alone: the same event encoded without a check, the same bytes decoded as they come.
+Each figure is the CPU time of this thread for one event, the median of many rounds; other work on the machine disturbs
+it little. The floors beside it are msgspec alone: the same event encoded without a check, the same bytes decoded as
+they come.
 """
 
 from __future__ import annotations

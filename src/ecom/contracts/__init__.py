@@ -68,4 +68,4 @@ Amount = Annotated[Decimal, Meta(extra_json_schema={"pattern": _DECIMAL})]
 """The same as a writer says it. The pattern is a promise here; `tx.publish` holds every event to it."""
 
 Price = AmountText | Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
-"""A product's price as a reader takes it: the original writes a JSON number. `money.exact` makes one Decimal of these."""
+"""A product's price as a reader takes it: the original writes a JSON number. `money.exact` makes a Decimal of it."""

@@ -74,12 +74,12 @@ class _Comparison:
         yield from self._types(where, set(here), set(there))
         for kind in sorted(here.keys() & there.keys()):
             if len(here[kind]) > 1 or len(there[kind]) > 1:
-                if sorted(map(repr, here[kind])) != sorted(map(repr, there[kind])):
+                if any(each not in there[kind] for each in here[kind]) or len(here[kind]) != len(there[kind]):
                     wrong = f"its alternatives of type {kind} are not the Struct's"
                     yield Difference(where, wrong, f"keep one alternative of type {kind}")
                 continue
             (our,), (their,) = here[kind], there[kind]
-            yield from self._bounds(where, kind, our, their)
+            yield from self._bounds(where, our, their)
             if kind == "object":
                 yield from self._objects(where, our, their)
             elif kind == "array":
@@ -94,7 +94,7 @@ class _Comparison:
             wrong = f"it may be {allowed} in the schema, the Struct reads {told}"
             yield Difference(where, wrong, f"let the Struct read {allowed}")
 
-    def _bounds(self, where: str, kind: str, ours: Node, theirs: Node) -> Iterator[Difference]:
+    def _bounds(self, where: str, ours: Node, theirs: Node) -> Iterator[Difference]:
         if self.is_reader and ours.get("format") == "decimal":
             wrong = "it is read as a Decimal, which takes NaN, 1E+2, -5 and numbers, and can have no bounds"
             yield Difference(where, wrong, "read text with the pattern, and make the Decimal where it is used")
@@ -113,7 +113,7 @@ class _Comparison:
             else:
                 said = "none" if our is None else _shown(our)
                 wrong = f"{name} is {_shown(their)} in the schema and {said} in the Struct"
-                yield Difference(at, wrong, _mend(name, kind, their))
+                yield Difference(at, wrong, _mend(name, their))
 
     def _objects(self, where: str, ours: Node, theirs: Node) -> Iterator[Difference]:
         if ours.get("additionalProperties") is False:
@@ -179,7 +179,7 @@ def _is_loose(pattern: str) -> tuple[str, str] | None:
     return None
 
 
-def _mend(name: str, kind: str, value: Any) -> str:
+def _mend(name: str, value: Any) -> str:
     if name == "enum":
         return f"let the Struct say Literal of {_shown(value)}"
     if name == "format":
