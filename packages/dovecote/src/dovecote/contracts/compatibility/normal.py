@@ -21,6 +21,7 @@ LIST = ("prefixItems",)
 LIST_IN_PLACE = ("allOf", "anyOf", "oneOf")
 NAMED = ("properties", "patternProperties")
 NAMED_IN_PLACE = ("dependentSchemas",)
+IN_PLACE = (*ONE_IN_PLACE, *LIST_IN_PLACE, *NAMED_IN_PLACE)
 PLAIN = (
     *("type", "enum", "const", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
     *("minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems", "minContains"),
@@ -64,8 +65,9 @@ def normal(schema: Schema) -> Normal:
     tree = inliner.place(schema, "", ())
     if isinstance(tree, dict) and inliner.kept:
         tree["$defs"] = {}
-        for pointer in list(inliner.kept):
-            tree["$defs"][_name(pointer)] = inliner.definition(pointer)
+        while waiting := [pointer for pointer in inliner.kept if _name(pointer) not in tree["$defs"]]:
+            for pointer in waiting:
+                tree["$defs"][_name(pointer)] = inliner.definition(pointer)
     return Normal(tree, inliner.sources)
 
 
@@ -122,6 +124,7 @@ class _Inliner:
 
     def _refer(self, made: dict[str, Any], target: str, path: Path) -> dict[str, Any]:
         if self._is_recursive(target):
+            self._refuse_circle(target, ())
             self.kept.setdefault(target)
             put: Schema = {"$ref": f"#/$defs/{escape(_name(target))}"}
         else:
@@ -131,6 +134,18 @@ class _Inliner:
             return put
         made["allOf"] = [*made.get("allOf", ()), put]
         return made
+
+    def _refuse_circle(self, target: str, through: tuple[str, ...]) -> None:
+        """Raise ContractError where a reference leads back to itself without any step into the value."""
+        if target in through:
+            raise ContractError(f"its $ref #{target} leads in a circle and says nothing")
+        waiting = [self._at(target)]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, dict):
+                waiting += [child for step, child in children(node) if step[0] in IN_PLACE]
+                if "$ref" in node:
+                    self._refuse_circle(self._target(node["$ref"]), (*through, target))
 
     def _target(self, reference: str) -> str:
         """The JSON pointer that a reference names within this file."""

@@ -38,6 +38,19 @@ _FORMATS: Mapping[str, tuple[str, ...]] = {
     "regex": ("a", "^[0-9]+$"),
 }
 _LETTERS = re.compile(r"[^\W_]+")
+# Formats of any length: where a value is filled up to one.
+_STRETCHED: Mapping[str, str] = {
+    "date-time": "2026-01-31T12:00:00.{}Z",
+    "time": "12:00:00.{}Z",
+    "uri": "https://b.example/{}",
+    "uri-reference": "/{}",
+    "iri": "https://b.example/{}",
+    "iri-reference": "/{}",
+    "uri-template": "/{}",
+    "json-pointer": "/{}",
+    "duration": "P{}D",
+    "regex": "{}",
+}
 _WORDS = ("", "a", "A", "0", "-1", "1.5", "é", " ", "x y", "😀")
 
 
@@ -70,8 +83,10 @@ def strings(promised: Sequence[Node], asked: Sequence[Node]) -> Iterator[str]:
     yield from _found(holds, [])
     lengths = {length for node in asked for length in _lengths(node)}
     patterns = [condition for condition in holds if isinstance(condition, str)]
+    formats = dict.fromkeys(node["format"] for node in promised if node.get("format") in _STRETCHED)
     for length in sorted(lengths):
         yield "a" * length
+        yield from (_STRETCHED[name].format("1" * max(1, length - len(_STRETCHED[name]) + 2)) for name in formats)
         if patterns:
             yield from _found([*patterns, Length(length, length)], [])
     for node in asked:
