@@ -104,7 +104,7 @@ class _Comparison:
         loses = reads - breaks if missing else set()
         sentence = what(edit)
         if loses:
-            sentence += f"; {' and '.join(sorted(loses))} read it and go without"
+            sentence += f"; lost to {' and '.join(sorted(loses))}"
         sentence += _doubt(by_readers, by_writers)
         pointer = (self.new if side is edit.new else self.old).pointer(path)
         return self._made(pointer, sentence, (by_readers, by_writers), breaks, reads, loses, edit)
