@@ -46,8 +46,14 @@ def reader(schema: Any, name: str = "Read") -> Any:
         bounds = {"min_length": schema.get("minLength"), "max_length": schema.get("maxLength")}
         return Annotated[str, msgspec.Meta(**bounds, pattern=schema.get("pattern"))]
     if kinds in {"integer", "number"}:
-        return Annotated[plain[kinds], msgspec.Meta(ge=schema.get("minimum"), le=schema.get("maximum"))]
+        return Annotated[plain[kinds], msgspec.Meta(ge=sayable(schema, "minimum"), le=sayable(schema, "maximum"))]
     return plain[kinds]
+
+
+def sayable(schema: Any, bound: str) -> Any:
+    """A bound that Meta takes; one beyond 64 bits is left to the validator, so that the Struct reads more, not less."""
+    value = schema.get(bound)
+    return None if value is not None and abs(value) >= 2**63 else value
 
 
 @st.composite
