@@ -9,12 +9,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from dovecote.database import Database
+from dovecote.kafka import KafkaProducer
 from dovecote.relay import Relay
 from dovecote.sql import Sql
 from tests.dovecote import sample
@@ -29,11 +31,10 @@ def new_relay(
     """A relay of the notes service."""
     return Relay(
         database,
-        bootstrap=bootstrap,
         service=sample.NOTES,
         schema=sample.NOTES_SCHEMA,
         attempts_max=attempts_max,
-        message_bytes_max=message_bytes_max,
+        producer=partial(KafkaProducer, bootstrap, message_bytes_max=message_bytes_max),
     )
 
 

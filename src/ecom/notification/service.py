@@ -50,8 +50,11 @@ class NotificationApp(App, frozen=True, kw_only=True):
     notification: NotificationSettings = NotificationSettings()
 
 
-def build(environ: Mapping[str, str]) -> Built:
-    """The service as its configuration wants it; nothing runs yet. Raises SettingsError."""
+def build(environ: Mapping[str, str], *, postman: Postman | None = None) -> Built:
+    """The service as its configuration wants it; nothing runs yet. Raises SettingsError.
+
+    ``postman`` takes the place of one for the configured mail server.
+    """
     settings = load(NotificationApp, service="notification", yaml=HERE / "application.yml", environ=environ)
     own, cleanup = settings.app.notification, settings.app.cleanup
     letters = Letters.load(own.templates_resource)
@@ -61,7 +64,7 @@ def build(environ: Mapping[str, str]) -> Built:
         migrations=HERE / "migrations",
         settings=settings,
         handlers=hears(letters, together=TOGETHER[own.provider]),
-        workers=(_worker(settings),),
+        workers=(_worker(settings, postman),),
         jobs=jobs(
             letters,
             waiting_max=own.waiting_max,
@@ -72,17 +75,21 @@ def build(environ: Mapping[str, str]) -> Built:
     return Built(blueprint=blueprint, routes=http.routes)
 
 
-def _worker(settings: Settings[NotificationApp]) -> Worker[Outcome]:
+def _worker(settings: Settings[NotificationApp], postman: Postman | None) -> Worker[Outcome]:
     own = settings.app.notification
     patience = Patience(tries_max=own.max_retry, first_delay=own.retry_delay)
     if own.provider == "log":
         return log_worker(patience)
-    root = settings.root
+    return smtp_worker(postman or Postman(_server(settings)), patience)
+
+
+def _server(settings: Settings[NotificationApp]) -> MailServer:
+    root, own = settings.root, settings.app.notification
     try:
         port = int(root["spring.mail.port"])
     except ValueError as error:
         raise SettingsError(f"spring.mail.port is not a number: {root['spring.mail.port']!r}.") from error
-    server = MailServer(
+    return MailServer(
         host=str(root["spring.mail.host"]),
         port=port,
         username=str(root["spring.mail.username"]),
@@ -90,4 +97,3 @@ def _worker(settings: Settings[NotificationApp]) -> Worker[Outcome]:
         sender=own.sender,
         connections_max=own.smtp_connections,
     )
-    return smtp_worker(Postman(server), patience)

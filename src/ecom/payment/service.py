@@ -17,6 +17,7 @@ from ecom.payment.handlers import hears
 from ecom.payment.jobs import jobs
 from ecom.payment.switch import Switch
 from ecom.payment.workers import LEASE, Line, workers
+from ecom.provider.interface import PaymentProvider
 from ecom.provider.simulated import SimulatedProvider
 from ecom.web.built import Built
 
@@ -50,8 +51,11 @@ class PaymentApp(App, frozen=True, kw_only=True):
     payment: PaymentSettings = PaymentSettings()
 
 
-def build(environ: Mapping[str, str]) -> Built:
-    """The service as its configuration wants it; nothing runs yet. Raises SettingsError."""
+def build(environ: Mapping[str, str], *, provider: PaymentProvider | None = None) -> Built:
+    """The service as its configuration wants it; nothing runs yet. Raises SettingsError.
+
+    ``provider`` takes the place of the configured one.
+    """
     settings = load(PaymentApp, service="payment", yaml=HERE / "application.yml", environ=environ)
     own, cleanup = settings.app.payment, settings.app.cleanup
     rules = Rules(
@@ -59,7 +63,7 @@ def build(environ: Mapping[str, str]) -> Built:
         capture=CaptureOn(own.capture),
         attempts_max=own.provider.max_attempts,
     )
-    provider = SimulatedProvider(own.provider.url.rstrip("/"), timeout=own.provider.timeout)
+    provider = provider or SimulatedProvider(own.provider.url.rstrip("/"), timeout=own.provider.timeout)
     switch = Switch(outage=own.provider.outage_mode)
     blueprint = Blueprint(
         name=NAME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -38,17 +38,13 @@ class ConsumerLoop:
         courier: Courier,
         *,
         group: str,
-        topics: Sequence[str],
-        bootstrap: str,
-        protocol: str,
+        join: Callable[[], KafkaConsumer],
     ) -> None:
         self._reader = reader
         self._courier = courier
         self._guard = Guard(database, group)
         self._group = group
-        self._topics = topics
-        self._bootstrap = bootstrap
-        self._protocol = protocol
+        self._join = join
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._stopping = asyncio.Event()
 
@@ -58,13 +54,7 @@ class ConsumerLoop:
 
     async def run(self) -> None:
         """Consume until ``stop``."""
-        kafka = KafkaConsumer(
-            self._bootstrap,
-            group=self._group,
-            topics=self._topics,
-            protocol=self._protocol,
-            on_error=lambda why: telemetry.offsets_dropped(self._group, why),
-        )
+        kafka = self._join()
         try:
             while not self._stopping.is_set():
                 messages = await kafka.poll(self._poll_max(), seconds=POLL_SECONDS)

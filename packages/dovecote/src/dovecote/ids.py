@@ -19,6 +19,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _source.seed(os.urandom(32)))
 
 
+def reseed(seed: int) -> None:
+    """Make the ids that follow repeatable: for simulations only."""
+    _source.seed(seed)
+
+
 def uuid7(at: datetime) -> UUID:
     """A version 7 UUID (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then randomness."""
     random_bits = _source.getrandbits(74)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dovecote import telemetry
@@ -27,19 +28,17 @@ class Relay:
         self,
         database: Database,
         *,
-        bootstrap: str,
         service: str,
         schema: str,
         attempts_max: int,
-        message_bytes_max: int,
+        producer: Callable[[], KafkaProducer],
     ) -> None:
         self._database = database
-        self._bootstrap = bootstrap
         self._service = service
         self._key = lock_key(schema)
         self._channel = f"dovecote_{schema}"
         self._attempts_max = attempts_max
-        self._message_bytes_max = message_bytes_max
+        self._new_producer = producer
         self.leads = False
 
     async def run(self) -> None:
@@ -75,7 +74,7 @@ class Relay:
     async def _lead(self, scans: Any, marks: Any, epoch: int) -> None:
         telemetry.relay_started(self._service, epoch)
         self.leads = True
-        producer = KafkaProducer(self._bootstrap, message_bytes_max=self._message_bytes_max)
+        producer = self._new_producer()
         term = Term(self._database, producer, marks, epoch, self._service, self._attempts_max)
         await marks.add_listener(self._channel, lambda *_: self._database.wakeups.ring(RELAY))
         drain = 0.0

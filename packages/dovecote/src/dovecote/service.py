@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dovecote.delivery import Courier, RetryPolicy
 from dovecote.errors import SettingsError, is_environment
 from dovecote.handlers import Handlers
 from dovecote.intents import Worker
-from dovecote.kafka import Admin
+from dovecote.kafka import Admin, KafkaConsumer, KafkaProducer
 from dovecote.reading import Reader
 from dovecote.redrive import Redrive
 from dovecote.relay import Relay
@@ -114,9 +115,7 @@ class Service:
     async def connect(self) -> None:
         """Open the database only: enough for operators' commands and HTTP."""
         if self._database is None:
-            self._database = await Database.connect(
-                self._url, schema=self.schema, voice=self.voice, role=self._role
-            )
+            self._database = await Database.connect(self._url, schema=self.schema, voice=self.voice, role=self._role)
 
     async def start(self) -> None:
         """Create missing topics, check the retentions, and begin.
@@ -128,9 +127,7 @@ class Service:
         self._admin = Admin(self._bootstrap)
         self.database.lag = self.lag
         topics = [*self.said, *self.heard]
-        await self._admin.ensure_topics(
-            topics, partitions=kafka.partitions, replication=kafka.replication_factor
-        )
+        await self._admin.ensure_topics(topics, partitions=kafka.partitions, replication=kafka.replication_factor)
         check_retention(self.blueprint.app.cleanup, await self._admin.retention_ms(self.heard))
         protocol = kafka.group_protocol
         if protocol == "auto":
@@ -141,11 +138,10 @@ class Service:
         app = self.blueprint.app
         relay = Relay(
             self.database,
-            bootstrap=self._bootstrap,
             service=self.group,
             schema=self.schema,
             attempts_max=app.outbox.max_retry,
-            message_bytes_max=app.kafka.event_bytes_max,
+            producer=self._new_producer,
         )
         self._spawn("relay", relay.run)
         for loop in intents.loops(self.database, self.blueprint.workers):
@@ -160,11 +156,21 @@ class Service:
                 self._reader,
                 courier,
                 group=self.group,
-                topics=self.heard,
-                bootstrap=self._bootstrap,
-                protocol=protocol,
+                join=partial(self._new_member, protocol),
             )
             self._consumer_task = asyncio.create_task(self._forever("consumer", self._consumer.run))
+
+    def _new_producer(self) -> KafkaProducer:
+        return KafkaProducer(self._bootstrap, message_bytes_max=self.blueprint.app.kafka.event_bytes_max)
+
+    def _new_member(self, protocol: str) -> KafkaConsumer:
+        return KafkaConsumer(
+            self._bootstrap,
+            group=self.group,
+            topics=self.heard,
+            protocol=protocol,
+            on_error=partial(telemetry.offsets_dropped, self.group),
+        )
 
     def _own_jobs(self) -> list[Job]:
         async def retry(_context: JobContext) -> None:

@@ -8,7 +8,6 @@ together with its predecessor only where Kafka keeps their order: same topic, sa
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
@@ -163,14 +162,19 @@ class Term:
         self._batches[future] = {row["id"]: row for row in rows}
         group.create_task(self._settle(future))
 
+    @property
+    def _moment(self) -> float:
+        """Seconds of the monotonic clock."""
+        return self._database.clock.monotonic()
+
     def _idle_seconds(self) -> float:
         if not self._held:
             self._behind.clear()
             return POLL_SECONDS
-        return min(POLL_SECONDS, max(0.0, min(self._held.values()) - time.monotonic()))
+        return min(POLL_SECONDS, max(0.0, min(self._held.values()) - self._moment))
 
     async def _scan(self, scans: Any, room: int) -> Sequence[Any]:
-        moment = time.monotonic()
+        moment = self._moment
         self._paused = {topic: until for topic, until in self._paused.items() if until > moment}
         self._held = {record: until for record, until in self._held.items() if until > moment}
         elsewhere = [*self._in_flight, *self._held], list(self._paused), self._database.now
@@ -182,7 +186,7 @@ class Term:
         floor = self._settled.below if is_sweep else self._floor.start(moment)
         rows: Sequence[Any] = await scans.fetch(SCAN.text, floor, *elsewhere, room)
         if is_sweep:
-            self._floor.swept(moment, seconds=time.monotonic() - moment)
+            self._floor.swept(moment, seconds=self._moment - moment)
         unsent = [*(record for record in self._in_flight if record >= floor), *(row["id"] for row in rows[:1])]
         if unsent:
             self._floor.note(moment, min(unsent))
@@ -193,7 +197,7 @@ class Term:
         sendable: list[Any] = []
         leaving = self._in_flight - self._refused
         failed: dict[int, int] = {}
-        hold = time.monotonic() + max(HOLD_SECONDS, HOLD_SECONDS_EACH * (len(self._held) + len(rows)))
+        hold = self._moment + max(HOLD_SECONDS, HOLD_SECONDS_EACH * (len(self._held) + len(rows)))
         for row in rows:
             before, status = row["before_id"], row["before_status"]
             if before is None or status == "SENT" or (row["together"] and before in leaving):
@@ -266,7 +270,7 @@ class Term:
                 case Failure.TOPIC:
                     if row["topic"] not in self._paused:
                         telemetry.topic_paused(self._service, row["topic"], why)
-                    self._paused[row["topic"]] = time.monotonic() + TOPIC_PAUSE_SECONDS
+                    self._paused[row["topic"]] = self._moment + TOPIC_PAUSE_SECONDS
                 case Failure.BROKER | Failure.FATAL:
                     pass
             return None

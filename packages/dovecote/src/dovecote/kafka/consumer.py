@@ -65,9 +65,12 @@ class KafkaConsumer:
         topics: Sequence[str],
         protocol: str,
         on_error: Callable[[str], None],
+        client: Callable[..., Any] = Consumer,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{group}")
         self._on_error = on_error
+        self._monotonic = monotonic
         self._idle = threading.Event()
         self._idle.set()
         self._lock = threading.Lock()
@@ -82,7 +85,7 @@ class KafkaConsumer:
         self._refused: dict[Assignment, int] = {}
         self._refused_at = 0.0
         self._committing = False
-        self._consumer: Any = Consumer(
+        self._consumer: Any = client(
             {
                 **config.consumer(protocol),
                 "bootstrap.servers": bootstrap,
@@ -207,7 +210,7 @@ class KafkaConsumer:
     def _drop(self, why: str) -> None:
         with self._lock:
             self._refused |= self._sent
-            self._refused_at = time.monotonic()
+            self._refused_at = self._monotonic()
             self._sent = {}
             self._committing = False
         self._on_error(f"offset commit: {why}")
@@ -220,7 +223,7 @@ class KafkaConsumer:
         that has never ended (the refusal was a rebalance of others, or a coordinator that was away).
         """
         with self._lock:
-            if not self._refused or time.monotonic() - self._refused_at < REFUSED_SECONDS:
+            if not self._refused or self._monotonic() - self._refused_at < REFUSED_SECONDS:
                 return
             for partition, offset in self._refused.items():
                 self._pending[partition] = max(offset, self._pending.get(partition, -1))
