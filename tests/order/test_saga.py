@@ -191,24 +191,6 @@ async def test_answers_deadlines_and_cancels_race_without_a_deadlock(shop: Order
         assert rows[-1]["to_status"] == order.status
 
 
-async def test_one_idempotency_key_places_one_order(shop: OrderShop) -> None:
-    """Fifty placings with one key, in one batch and in concurrent ones, get one order; another body gets none."""
-
-    async def place(placements: list[Placement]) -> list[str | None]:
-        async with shop.database.transaction() as tx:
-            answers = await saga.place_once(tx, placements, payment_timeout=timedelta(minutes=1), by_catalogue=False)
-        return [answer and answer.id for answer in answers]
-
-    same = Placement(new_order(), "key", b"body")
-    answers = await asyncio.gather(*(place([same] * 5) for _ in range(10)))
-    assert len({order_id for batch in answers for order_id in batch}) == 1
-    assert await shop.database.fetchval(COUNT_ORDERS) == 1
-    (other, without) = await place([Placement(new_order(), "key", b"other"), Placement(new_order())])
-    assert other is None
-    assert without is not None
-    assert await shop.database.fetchval(COUNT_ORDERS) == 2
-
-
 async def test_a_repeated_placing_gets_the_first_answer(shop: OrderShop) -> None:
     """The answer to a repetition shows the order as it was placed, whatever became of it."""
 

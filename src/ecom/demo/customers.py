@@ -19,6 +19,9 @@ from ecom.demo.mix import CURRENCY, Fate, Plan
 ROUND_TRIP_SECONDS_MAX = 30.0
 # A shop that is starting again after a crash refuses connections or answers 503: customers knock again.
 KNOCK_AGAIN_SECONDS = 0.25
+AWAY = frozenset({HTTPStatus.SERVICE_UNAVAILABLE})
+# What a customer is told who asks again for an order while his first request, whose answer was lost, still runs.
+RUNNING = HTTPStatus.CONFLICT
 # What a customer with an old page would pay more for each unit, and how long he insists where the shop cannot say
 # whether his price or its list is the older one (503, as long as its broker is away) before he loads the page again.
 OLDER_BY = Decimal("0.50")
@@ -168,7 +171,8 @@ class Customers:
             payment_method=plan.payment_method,
         )
         headers = {"Idempotency-Key": f"demo-{self.run}-{key}"}
-        return await self._call(session, "POST", "/api/orders", data=_encode(body), headers=headers)
+        again = AWAY | {RUNNING}
+        return await self._call(session, "POST", "/api/orders", again=again, data=_encode(body), headers=headers)
 
     async def _answered(self, session: aiohttp.ClientSession, order_id: str) -> None:
         """Wait until an order is no longer pending."""
@@ -198,7 +202,9 @@ class Customers:
         if status not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT):
             raise ShopClosed(f"Cancelling {order_id} was answered with {status}: {answer[:300]!r}")
 
-    async def _call(self, session: aiohttp.ClientSession, method: str, path: str, **request: Any) -> tuple[int, bytes]:
+    async def _call(
+        self, session: aiohttp.ClientSession, method: str, path: str, *, again: frozenset[int] = AWAY, **request: Any
+    ) -> tuple[int, bytes]:
         """One call, repeated while the shop is away; placing carries a key, the rest is harmless twice."""
         try:
             async with asyncio.timeout(self.patience_seconds):
@@ -206,7 +212,7 @@ class Customers:
                     try:
                         async with session.request(method, f"{self.url}{path}", **request) as response:
                             answer = await response.read()
-                            if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                            if response.status not in again:
                                 return response.status, answer
                     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError):
                         pass

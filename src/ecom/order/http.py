@@ -25,13 +25,13 @@ from ecom.contracts.money import CURRENCIES, plain, total_of
 from ecom.contracts.order import OrderLine
 from ecom.order import refusals, saga, store
 from ecom.order.domain import LINES_MAX, TOTAL_MAX, Happening, NewOrder, Order, Outcome
-from ecom.order.patience import Answer, Patience
+from ecom.order.patience import Answer, Delay, Patience
 from ecom.order.prices import Refused
 from ecom.order.saga import Placement, Step
 from ecom.web.correlation import cause_of
+from ecom.web.idempotency import Running, key_of
 from ecom.web.problems import Problem
 
-KEY_HEADER = "Idempotency-Key"
 KEY_LENGTH_MAX = 255
 QUANTITY_MAX = 2**31 - 1
 USER_ID_MAX = 2**63 - 1
@@ -41,7 +41,7 @@ LIST_DEFAULT = 100
 OUTBOX_REPLAYED = Metric("order_outbox_replay", "Outbox records of the order service set back by an operator.")
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_hashed = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
@@ -97,26 +97,25 @@ def routes(database: Database, rules: Rules) -> list[HTTPRouteHandler]:
                 tx, placements, payment_timeout=rules.payment_timeout, by_catalogue=rules.by_catalogue
             )
 
-    gather = Gather(place_together, batch_max=100)
+    gather: Gather[Placement, Answer] = Gather(place_together, batch_max=100)
     patience = Patience(database, rules.price_patience)
+    running = Running()
 
     @post("/api/orders", summary="Place an order")
     async def place(data: JSONBody[PlaceOrder], request: Request[Any, Any, Any]) -> OrderAnswer:
-        """Place an order at the catalogue's prices; the same Idempotency-Key with the same body: the same answer."""
-        key = _key(request.headers.get(KEY_HEADER))
-        body_hash = hashlib.blake2b(_hashed(data), digest_size=16).digest() if key else b""
-        placement = Placement(_new_order(data, cause_of(request)), key, body_hash)
-        answer = await gather(placement)
-        if isinstance(answer, Refused):
-            answer = refusals.order_of(await patience(placement, again=gather))
-        if answer is None:
-            raise Problem(
-                422,
-                "IDEMPOTENCY_KEY_REUSED",
-                f"This {KEY_HEADER} came with another body before; use a new key for a new order.",
-                field=KEY_HEADER,
-            )
-        return _answer(answer)
+        """Place an order at the catalogue's prices.
+
+        Send an Idempotency-Key to be able to send the order again: the same body gets the same answer, another one 422,
+        and while the first is still running 409 with Retry-After.
+        """
+        key = key_of(request.headers, length_max=KEY_LENGTH_MAX)
+        new = _new_order(data, cause_of(request))
+        placement = Placement(new, key, _hash(new) if key else b"")
+        with running.hold(key) as alone:
+            answer: Answer | Delay = await (gather(placement) if alone else saga.repeat(database, placement))
+            if isinstance(answer, Refused):
+                answer = await patience(placement, again=gather)
+        return _answer(refusals.order_of(answer))
 
     @get("/api/orders/{order_id:str}", summary="One order")
     async def show(order_id: FromPath[str]) -> OrderAnswer:
@@ -234,12 +233,11 @@ def _line(number: int, line: Line) -> OrderLine:
     return OrderLine(product_id=line.product_id, sku=line.sku, quantity=line.quantity, unit_price=plain(price))
 
 
-def _key(given: str | None) -> str | None:
-    if given is None:
-        return None
-    if not given.strip() or len(given) > KEY_LENGTH_MAX or not given.isprintable():
-        raise _wrong(KEY_HEADER, f"1 to {KEY_LENGTH_MAX} printable characters are needed")
-    return given
+def _hash(new: NewOrder) -> bytes:
+    """What tells an order from another under the same key: all that it asks for, however its JSON was written."""
+    lines = [(line.product_id, line.sku, line.quantity, line.unit_price.normalize()) for line in new.items]
+    asked = (new.user_id, new.currency, lines, new.email, new.payment_method)
+    return hashlib.blake2b(_encode(asked), digest_size=16).digest()
 
 
 def _wrong(field: str, sentence: str) -> Problem:

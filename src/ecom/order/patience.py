@@ -12,7 +12,8 @@ table ``price``. An order placed a moment after its product may overtake it. So 
 3. If it has not, everything that Kafka had is in the list: one more try, and its refusal (422) is the answer.
 
 Who waits holds no transaction and no connection, delays nobody (its neighbours of the batch are placed), and leaves
-nothing behind: a key is claimed only by an order that is placed. Those who wait are bounded in number and lines; beyond
+nothing behind: a key is claimed only by an order that is placed, though until then its process lets no other request
+use it. Those who wait are bounded in number and lines; beyond
 that 503, ``PRICES_BUSY``.
 
 What cannot be known: an event that is still in the outbox of a product service that has stopped, or cannot reach Kafka,
@@ -39,9 +40,9 @@ from dovecote.gather import Gather
 from ecom.order import price_store
 from ecom.order.domain import NewOrder, Order
 from ecom.order.prices import ProductGone, ProductPriced, Refused, check
-from ecom.order.saga import Placement
+from ecom.order.saga import KeyTaken, Placement
 
-Answer = Order | Refused | None
+Answer = Order | Refused | KeyTaken
 
 LOOK_SECONDS = 0.05
 LOOK_SHARE = 0.1

@@ -1,4 +1,4 @@
-"""How a customer is told that an order's prices are not the catalogue's, or that this cannot be known just now."""
+"""How a customer is told that an order is not placed: for its prices, for want of news of them, or for its key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from prometheus_client import Counter
 from ecom.order.domain import Order
 from ecom.order.patience import Answer, Delay
 from ecom.order.prices import Mistake, Reason, Refused
+from ecom.order.saga import KeyTaken
+from ecom.web import idempotency
 from ecom.web.exact import encode
 from ecom.web.problems import RETRY_AFTER_SECONDS, Problem
 
@@ -23,14 +25,20 @@ _SENTENCES = {
 }
 
 
-def order_of(answer: Answer | Delay) -> Order | None:
-    """The order that was placed in the end; raises Problem 422 where its prices are wrong, 503 where nobody knows."""
+def order_of(answer: Answer | Delay) -> Order:
+    """The order that was placed in the end.
+
+    Raises Problem: 422 where its prices are wrong or its key is another order's, 409 where the key's order is being
+    placed, 503 where nobody knows the prices.
+    """
     if isinstance(answer, Refused):
         raise _refusal(answer)
     if isinstance(answer, Delay):
         REFUSED.labels(answer.value).inc()
         after = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         raise Problem(503, answer.value, f"{_SENTENCES[answer]}; send it again.", headers=after)
+    if isinstance(answer, KeyTaken):
+        raise idempotency.in_use() if answer is KeyTaken.BY_A_TWIN else idempotency.reused()
     return answer
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 
 from prometheus_client import Counter
 
 from dovecote.database import Database, Transaction
-from dovecote.errors import UnavailableError
 from dovecote.events import Aggregate, Traced
 from ecom.order import price_store, store
 from ecom.order.domain import Happening, Move, NewOrder, Order, Outcome, decide, placed
@@ -28,6 +28,13 @@ class Step:
     order_id: str
     happening: Happening
     because: Traced | None = None
+
+
+class KeyTaken(Enum):
+    """Why an idempotency key can place nothing."""
+
+    BY_ANOTHER_BODY = "its order was placed with another body"
+    BY_A_TWIN = "its order is being placed just now, here or in another process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,8 @@ async def place(tx: Transaction, orders: Sequence[NewOrder], *, payment_timeout:
 
 async def place_once(
     tx: Transaction, placements: Sequence[Placement], *, payment_timeout: timedelta, by_catalogue: bool
-) -> list[Order | Refused | None]:
-    """Place orders of which some carry an idempotency key; None where a key was used for another body before.
+) -> list[Order | Refused | KeyTaken]:
+    """Place orders of which some carry an idempotency key.
 
     ``by_catalogue`` holds all of them against the price list, in one read; one that is refused leaves nothing behind
     and its neighbours are placed. A key that has its order answers that order, whatever its products cost now.
@@ -61,27 +68,26 @@ async def place_once(
     for placement, order_id in zip(placements, order_ids, strict=True):
         if placement.key is not None and order_id not in refused:
             claims.setdefault(placement.key, (placement.body_hash, order_id))
-    before = await store.claim_keys(tx, claims) if claims else {}
-    if refused:
-        before |= await _known_keys(tx, placements, claims)
-    held = {**claims, **before}
-    fresh = [
-        (placement.new, order_id)
+    ours = await store.claim_keys(tx, claims) if claims else set()
+    theirs = {placement.key for placement in placements if placement.key is not None} - ours
+    before = await store.placed(tx, sorted(theirs)) if theirs else {}
+    fresh = {
+        order_id: placement.new
         for placement, order_id in zip(placements, order_ids, strict=True)
         if order_id not in refused
-        and (placement.key is None or (placement.key not in before and held[placement.key][1] == order_id))
-    ]
-    placed_now = await _place(tx, [new for new, _ in fresh], [order_id for _, order_id in fresh], payment_timeout)
-    by_id = {order.id: order for order in placed_now}
-    if before:
-        earlier = await store.read(tx, [order_id for _, order_id in before.values()])
-        by_id.update({order_id: order.as_placed() for order_id, order in earlier.items()})
+        and (placement.key is None or (placement.key in ours and claims[placement.key][1] == order_id))
+    }
+    orders = {order.id: order for order in await _place(tx, list(fresh.values()), list(fresh), payment_timeout)}
     return [
-        refused[order_id]
-        if order_id in refused and placement.key not in held
-        else _answer(placement, order_id, held, by_id)
+        orders.get(order_id) or _repeated(placement, before) or refused.get(order_id) or KeyTaken.BY_A_TWIN
         for placement, order_id in zip(placements, order_ids, strict=True)
     ]
+
+
+async def repeat(database: Database, placement: Placement) -> Order | KeyTaken:
+    """The answer to a placing whose key is in use in this process: its order's, if that is placed already."""
+    before = await store.placed(database, [placement.key] if placement.key is not None else [])
+    return _repeated(placement, before) or KeyTaken.BY_A_TWIN
 
 
 def new_order_id(tx: Transaction) -> str:
@@ -142,22 +148,9 @@ async def _refused(tx: Transaction, placements: Sequence[Placement], order_ids: 
     return {order_id: refused for order_id, refused in found if refused is not None}
 
 
-async def _known_keys(
-    tx: Transaction, placements: Sequence[Placement], claims: Mapping[str, tuple[bytes, str]]
-) -> dict[str, tuple[bytes, str]]:
-    """What holds the keys of orders that were not tried, because they are refused."""
-    keys = {each.key for each in placements if each.key is not None and each.key not in claims}
-    return await store.read_keys(tx, sorted(keys)) if keys else {}
-
-
-def _answer(
-    placement: Placement, order_id: str, held: dict[str, tuple[bytes, str]], by_id: dict[str, Order]
-) -> Order | None:
-    if placement.key is None:
-        return by_id[order_id]
-    body_hash, holder = held[placement.key]
-    if body_hash != placement.body_hash:
+def _repeated(placement: Placement, before: Mapping[str, tuple[bytes, Order]]) -> Order | KeyTaken | None:
+    """What a key answers that has its order: that order as it was placed, to the same body only."""
+    if placement.key is None or placement.key not in before:
         return None
-    if holder not in by_id:
-        raise UnavailableError("The idempotency key is being forgotten just now; send the order again.")
-    return by_id[holder]
+    body_hash, order = before[placement.key]
+    return order.as_placed() if body_hash == placement.body_hash else KeyTaken.BY_ANOTHER_BODY

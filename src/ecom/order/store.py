@@ -66,17 +66,28 @@ LIST_ORDERS = Sql("""
 KNOWN_ORDERS = Sql("""
     SELECT id FROM orders WHERE id = ANY($1::text[])
 """)
-# Who claims a key that another transaction is claiming waits for its commit and then reads what it wrote.
+# A key whose order is being placed in another process is left alone: nobody waits for that transaction, and its lock
+# ends with it, however it ends. A key that has its order is not locked, so that repeats do not refuse each other.
 CLAIM_KEYS = Sql("""
+    WITH fresh AS MATERIALIZED (
+        SELECT new.key, new.body_hash, new.order_id
+          FROM unnest($1::text[], $2::bytea[], $3::text[]) AS new(key, body_hash, order_id)
+         WHERE NOT EXISTS (SELECT FROM idempotency_key AS known WHERE known.key = new.key)
+    )
     INSERT INTO idempotency_key (key, body_hash, order_id, created_at)
-    SELECT new.key, new.body_hash, new.order_id, $4
-      FROM unnest($1::text[], $2::bytea[], $3::text[]) AS new(key, body_hash, order_id)
-     ORDER BY new.key
+    SELECT fresh.key, fresh.body_hash, fresh.order_id, $4
+      FROM fresh
+     WHERE pg_try_advisory_xact_lock(hashtextextended(fresh.key, 1))
+     ORDER BY fresh.key
     ON CONFLICT (key) DO NOTHING
     RETURNING key
 """)
-READ_KEYS = Sql("""
-    SELECT key, body_hash, order_id FROM idempotency_key WHERE key = ANY($1::text[])
+READ_PLACED = Sql("""
+    SELECT k.key, k.body_hash, o.id, o.user_id, o.currency, o.status, o.reason, o.total_amount, o.items, o.created_at,
+           o.updated_at
+      FROM idempotency_key AS k
+      JOIN orders AS o ON o.id = k.order_id
+     WHERE k.key = ANY($1::text[])
 """)
 INSERT_SETTLEMENT_FACTS = Sql("""
     INSERT INTO settlement_fact (event_id, order_id, event_type, payment_id, amount, currency, reason,
@@ -191,20 +202,16 @@ async def of_user(database: Database, user_id: int, limit: int) -> list[Order]:
     return [_order(row) for row in await database.fetch(LIST_ORDERS, user_id, min(limit, LIST_MAX))]
 
 
-async def claim_keys(tx: Transaction, claims: Mapping[str, tuple[bytes, str]]) -> dict[str, tuple[bytes, str]]:
-    """Take idempotency keys, each for (body hash, order id); says what holds the keys that were taken before."""
+async def claim_keys(tx: Transaction, claims: Mapping[str, tuple[bytes, str]]) -> set[str]:
+    """Take idempotency keys, each for (body hash, order id), without waiting for anybody; says which are ours now."""
     keys = sorted(claims)
     rows = await tx.fetch(CLAIM_KEYS, keys, [claims[key][0] for key in keys], [claims[key][1] for key in keys], tx.now)
-    won = {row["key"] for row in rows}
-    taken = [key for key in keys if key not in won]
-    if not taken:
-        return {}
-    return await read_keys(tx, taken)
+    return {row["key"] for row in rows}
 
 
-async def read_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, tuple[bytes, str]]:
-    """What holds those of the keys that are taken: (body hash, order id)."""
-    return {row["key"]: (row["body_hash"], row["order_id"]) for row in await tx.fetch(READ_KEYS, list(keys))}
+async def placed(source: Database | Transaction, keys: Sequence[str]) -> dict[str, tuple[bytes, Order]]:
+    """The orders that were placed under these keys, each with the hash of its body."""
+    return {row["key"]: (row["body_hash"], _order(row)) for row in await source.fetch(READ_PLACED, list(keys))}
 
 
 async def known(tx: Transaction, order_ids: set[str]) -> set[str]:
