@@ -171,10 +171,16 @@ async def test_a_void_without_an_answer(desk: PaymentDesk, method: str) -> None:
 
 
 async def test_told_twice(desk: PaymentDesk) -> None:
-    """The same news in one batch, and again in the next: one payment, one authorization, one event."""
+    """The same news in one batch, and again in the next: one payment, one authorization, one event.
+
+    The same order with another amount is set aside for people (G11).
+    """
     order_id = new_order_id()
     await desk.hear(placed(order_id), placed(order_id))
-    await desk.hear(placed(order_id, total="99.00"))
+    assert desk.parked == []
+    await desk.hear(placed(order_id, total="99.00"), placed(order_id, currency="EUR"))
+    assert len(desk.parked) == 2
+    assert "another amount or currency" in desk.parked[0]
     await desk.settle()
     await desk.hear(confirmed(order_id), confirmed(order_id))
     await desk.settle()

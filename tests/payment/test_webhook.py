@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from dovecote.sql import Sql
-from tests.payment.stories import PaymentDesk, pending
+from tests.payment.stories import PaymentDesk, ends, intent, new_order_id, pending, placed
 
 SECRET = "dev-webhook-secret"
 WEBHOOKS = Sql("SELECT count(*) FROM webhook_event")
@@ -95,6 +95,31 @@ async def test_a_webhook_for_an_unknown_payment(client: httpx.AsyncClient, desk:
     body = authorized("pay_unknown")
     assert (await hook(client, body)).status_code == 400
     assert await desk.database.fetchval(WEBHOOKS) == 0
+
+
+@pytest.mark.parametrize("kind", ["payment.authorized", "payment.failed"])
+async def test_a_webhook_that_overtakes_its_order(client: httpx.AsyncClient, desk: PaymentDesk, kind: str) -> None:
+    """Before order.created is heard the webhook is refused and forgotten: said again, it is processed (G12)."""
+    order_id = new_order_id()
+    payment = (await client.post("/api/payments/intents", json=intent(order_id))).json()
+    body = authorized(payment["paymentId"], kind=kind)
+    assert (await hook(client, body)).status_code == 400
+    assert await desk.database.fetchval(WEBHOOKS) == 0
+    await desk.hear(placed(order_id))
+    assert (await hook(client, body)).json() == {"status": "processed"}
+    assert await desk.events(order_id) == [kind.split(".")[1]]
+
+
+async def test_a_webhook_for_an_order_that_ended_unheard(client: httpx.AsyncClient, desk: PaymentDesk) -> None:
+    """Over before anybody said what it costs: refused until it can be let go, and then it is let go."""
+    order_id = new_order_id()
+    await desk.hear(ends(order_id)[0])
+    body = authorized((await desk.payment(order_id))["payment_id"])
+    assert (await hook(client, body)).status_code == 400
+    assert await desk.database.fetchval(WEBHOOKS) == 0
+    await desk.hear(placed(order_id))
+    assert (await hook(client, body)).json() == {"status": "ignored"}
+    assert await desk.stage(order_id) == "VOIDING"
 
 
 @pytest.mark.parametrize("field", ["providerEventId", "providerPaymentId", "eventType"])

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from dovecote.database import Database
+from dovecote.events import Cause
 from dovecote.schedule import JobContext
 from dovecote.sql import Sql
-from ecom.payment import calls_store, jobs, telemetry
+from ecom.payment import calls_store, course, jobs, telemetry
 from ecom.payment.answers import fact_of, known_from
-from ecom.payment.domain import Mode, Rules
+from ecom.payment.course import Message
+from ecom.payment.domain import Mode, News, Rules
 from ecom.payment.stages import Fact
 from ecom.provider.interface import Answer, Found, Held, Operation, Outcome, Request
 from tests.payment.stories import PaymentDesk, confirmed, ends, new_order_id, placed
@@ -30,11 +32,16 @@ AGE_TOMBSTONES = Sql("UPDATE payment SET updated_at = updated_at - interval '40 
         (Operation.CAPTURE, "CAPTURE_DECLINED", Fact.CAPTURE_DECLINED),
         (Operation.CAPTURE, "ALREADY_VOIDED", Fact.CAPTURE_DECLINED),
         (Operation.CAPTURE, "NOT_FOUND", Fact.UNANSWERED),
-        (Operation.CAPTURE, "AMOUNT_MISMATCH", Fact.UNANSWERED),
+        (Operation.CAPTURE, "ALREADY_CAPTURED", Fact.CAPTURED),
+        (Operation.AUTHORIZE, "AMOUNT_MISMATCH", Fact.MISMATCHED),
+        (Operation.CAPTURE, "AMOUNT_MISMATCH", Fact.MISMATCHED),
+        (Operation.VOID, "AMOUNT_MISMATCH", Fact.MISMATCHED),
+        (Operation.REFUND, "AMOUNT_MISMATCH", Fact.MISMATCHED),
         (Operation.VOID, "ALREADY_CAPTURED", Fact.VOID_TOO_LATE),
         (Operation.VOID, "NOT_FOUND", Fact.VOIDED),
         (Operation.VOID, "VOID_DECLINED", Fact.UNANSWERED),
         (Operation.REFUND, "NOT_CAPTURED", Fact.UNANSWERED),
+        (Operation.REFUND, "ALREADY_REFUNDED", Fact.REFUNDED),
     ],
 )
 def test_what_a_refusal_means(operation: Operation, reason: str, fact: Fact) -> None:
@@ -45,11 +52,42 @@ def test_what_a_refusal_means(operation: Operation, reason: str, fact: Fact) -> 
 @pytest.mark.parametrize("operation", Operation)
 def test_what_a_look_up_means(operation: Operation) -> None:
     """NOTHING never answers (a request may be on its way); a look up that failed is a silence."""
-    assert known_from(operation, Found(Held.NOTHING)) is None
-    unknown = known_from(operation, Found(Held.UNKNOWN, reason="TIMEOUT"))
+    assert seen(operation, Found(Held.NOTHING)) is None
+    unknown = seen(operation, Found(Held.UNKNOWN, reason="TIMEOUT"))
     assert unknown == Answer(Outcome.UNKNOWN, reason="TIMEOUT")
-    refunded = known_from(operation, Found(Held.REFUNDED, "sim_1"))
+    refunded = seen(operation, Found(Held.REFUNDED, "sim_1"))
     assert (refunded is None) == (operation is Operation.VOID)
+
+
+@pytest.mark.parametrize(
+    ("operation", "held"),
+    [
+        (Operation.AUTHORIZE, Held.AUTHORIZED),
+        (Operation.AUTHORIZE, Held.CAPTURED),
+        (Operation.CAPTURE, Held.CAPTURED),
+        (Operation.VOID, Held.VOIDED),
+        (Operation.REFUND, Held.REFUNDED),
+    ],
+)
+@pytest.mark.parametrize("amount", [(1250, "USD"), (1249, "USD"), (1250, "EUR"), (None, None)])
+def test_a_look_up_of_another_amount_is_a_mismatch(
+    operation: Operation, held: Held, amount: tuple[int | None, str | None]
+) -> None:
+    """What was done for another amount or currency was not what we asked; a provider may not say how much (G11)."""
+    answer = seen(operation, Found(held, "sim_1", None, *amount))
+    assert answer is not None
+    is_ours = amount in ((1250, "USD"), (None, None))
+    assert (fact_of(operation, answer) is Fact.MISMATCHED) is not is_ours
+
+
+def test_a_hold_let_go_elsewhere_is_no_hold() -> None:
+    """The provider held it once and holds it no longer: no order is confirmed on the strength of that."""
+    for held in (Held.VOIDED, Held.REFUNDED):
+        answer = seen(Operation.AUTHORIZE, Found(held, "sim_1", None, 1250, "USD"))
+        assert answer is not None
+        assert fact_of(Operation.AUTHORIZE, answer) is Fact.DECLINED
+    other = Found(Held.DECLINED, "sim_1", "CARD_DECLINED", 999, "USD")
+    assert seen(Operation.AUTHORIZE, other) is None
 
 
 async def test_a_provider_that_is_away(database: Database, tmp_path: Path) -> None:
@@ -97,6 +135,38 @@ async def test_crash_after_the_call(desk: PaymentDesk) -> None:
     assert desk.book(order_id) == ["authorize"]
     assert await desk.events(order_id) == ["authorized"]
     assert await desk.database.fetchval(ATTEMPTS, f"authorize:{order_id}") == 2
+
+
+async def test_a_void_that_overtakes_the_authorization(desk: PaymentDesk) -> None:
+    """A webhook was ahead of our own call, and the order is over: a void that finds nothing yet is asked again."""
+    order_id = new_order_id()
+    await desk.hear(placed(order_id))
+    async with desk.database.transaction() as tx:
+        await course.move(tx, [Message(order_id, News(Fact.AUTHORIZED), Cause("0" * 32))], desk.rules)
+    await desk.hear(ends(order_id)[0])
+    for _ in range(5):
+        await desk.work(Operation.VOID)
+    assert (await desk.payment(order_id))["settlement"] == "UNKNOWN"
+    await desk.work(Operation.AUTHORIZE)
+    assert desk.held_minor(order_id) == 1250
+    await desk.settle()
+    assert await desk.stage(order_id) == "VOIDED"
+    assert desk.held_minor(order_id) == 0
+
+
+async def test_a_void_of_what_the_provider_never_had(desk: PaymentDesk) -> None:
+    """Where nobody but a webhook spoke of a hold, there is nothing to let go: asked thrice, then VOIDED."""
+    desk.rules = Rules(mode=Mode.WEBHOOK)
+    order_id = new_order_id()
+    await desk.hear(placed(order_id))
+    async with desk.database.transaction() as tx:
+        await course.move(tx, [Message(order_id, News(Fact.AUTHORIZED), Cause("0" * 32))], desk.rules)
+    await desk.hear(ends(order_id)[0])
+    stages = []
+    for _ in range(3):
+        await desk.work(Operation.VOID)
+        stages.append(await desk.stage(order_id))
+    assert stages == ["VOIDING", "VOIDING", "VOIDED"]
 
 
 async def test_outage_mode(desk: PaymentDesk) -> None:
@@ -172,6 +242,39 @@ async def test_reconcile_finds_a_lost_webhook(desk: PaymentDesk) -> None:
     assert await desk.stage(other) == "AUTHORIZING"
 
 
+async def test_a_checkout_of_another_amount_is_left_to_people(desk: PaymentDesk) -> None:
+    """The customer paid 9.99 for an order of 12.50: not announced, UNKNOWN, counted each time it is seen (G11)."""
+    desk.rules = Rules(mode=Mode.WEBHOOK)
+    order_id = new_order_id()
+    await desk.hear(placed(order_id))
+    async for _ in desk.provider.authorize([_checkout(order_id, 999)]):
+        pass
+    seen_before = _looks("LEAVE_TO_PEOPLE")
+    await desk.reconcile()
+    assert await desk.events(order_id) == []
+    payment = await desk.payment(order_id)
+    assert (payment["stage"], payment["settlement"]) == ("AUTHORIZING", "UNKNOWN")
+    assert _looks("LEAVE_TO_PEOPLE") == seen_before + 1
+
+
+async def test_a_capture_of_another_amount_is_left_to_people(desk: PaymentDesk) -> None:
+    """A webhook cannot say how much is held; the capture finds out: a dead letter that names it, nothing taken."""
+    desk.rules = Rules(mode=Mode.WEBHOOK)
+    order_id = new_order_id()
+    await desk.hear(placed(order_id))
+    async for _ in desk.provider.authorize([_checkout(order_id, 999)]):
+        pass
+    async with desk.database.transaction() as tx:
+        await course.move(tx, [Message(order_id, News(Fact.AUTHORIZED), Cause("0" * 32))], desk.rules)
+    await desk.hear(confirmed(order_id))
+    for _ in range(3):
+        await desk.work(Operation.CAPTURE)
+    (letter,) = await calls_store.dead_letters(desk.database)
+    assert (letter.order_id, letter.status, letter.failure_reason) == (order_id, "PENDING", "AMOUNT_MISMATCH")
+    assert (await desk.payment(order_id))["settlement"] == "UNKNOWN"
+    assert "capture" not in desk.book(order_id)
+
+
 async def test_the_oldest_question_is_watched(desk: PaymentDesk) -> None:
     """A gauge says how long the longest question is open; 0 where none is."""
     context = JobContext(desk.database, _no_lag)
@@ -197,10 +300,20 @@ async def test_tombstones_are_forgotten(desk: PaymentDesk) -> None:
     assert await desk.database.fetchval(ROWS) == 1
 
 
+def _looks(outcome: str) -> float:
+    """How often people were told of an outcome."""
+    return telemetry.REMARKABLE.labels(outcome)._value.get()
+
+
 async def _no_lag() -> int:
     return 0
 
 
-def _checkout(order_id: str) -> Request:
+def _checkout(order_id: str, amount_minor: int = 1250) -> Request:
     """What a checkout page asks of the provider, outside of our service."""
-    return Request(f"checkout:{order_id}", order_id, 1250, "USD", "card")
+    return Request(f"checkout:{order_id}", order_id, amount_minor, "USD", "card")
+
+
+def seen(operation: Operation, found: Found) -> Answer | None:
+    """What a look up says of an order of 12.50 USD."""
+    return known_from(operation, found, amount_minor=1250, currency="USD")

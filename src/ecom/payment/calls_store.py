@@ -46,6 +46,9 @@ LIST_DEAD_LETTERS = Sql("""
      ORDER BY d.id DESC
      LIMIT $1
 """)
+ASKED_LATELY = Sql("""
+    SELECT subject FROM intent WHERE kind = $1 AND key = ANY($2::text[]) AND (done_at IS NULL OR done_at > $3)
+""")
 READ_SWITCH = Sql("""
     SELECT outage FROM provider_switch WHERE single
 """)
@@ -103,6 +106,11 @@ async def resolve_answered(tx: Transaction, keys: Sequence[str]) -> None:
     found = await tx.fetch(LOCK_ANSWERED, list(keys))
     if found:
         await tx.execute(RESOLVE, [row["id"] for row in found], tx.now)
+
+
+async def asked_lately(tx: Transaction, kind: str, keys: Sequence[str], *, since: datetime) -> set[str]:
+    """Of these operations, the orders whose question had no answer by then."""
+    return {row["subject"] for row in await tx.fetch(ASKED_LATELY, kind, list(keys), since)}
 
 
 async def requeue(tx: Transaction, dead_letter_id: int) -> Record | None:

@@ -11,8 +11,9 @@ import msgspec
 from dovecote.database import Transaction
 from dovecote.errors import DovecoteError
 from dovecote.events import Aggregate, Traced
-from ecom.payment import store
+from ecom.payment import store, telemetry
 from ecom.payment.domain import Decision, News, Payment, Rules, decide
+from ecom.payment.stages import LOUD
 from ecom.provider.interface import Operation
 
 AGGREGATE = "payment"
@@ -95,8 +96,10 @@ def _open(tx: Transaction, messages: Sequence[Message], rules: Rules) -> dict[st
 
 
 def _tell(tx: Transaction, decision: Decision, because: Traced) -> None:
-    """Publish what a decision says and write down what it asks."""
+    """Publish what a decision says, write down what it asks, and tell people what they must know of."""
     payment = decision.after
+    if decision.outcome in LOUD:
+        telemetry.remarkable(decision.outcome, payment.order_id, payment.stage)
     for event in decision.events:
         tx.publish(event, of=Aggregate(AGGREGATE, payment.order_id, payment.sequence), because=because)
     if decision.ask is not None:

@@ -18,7 +18,7 @@ from ecom.contracts.payment import (
     PaymentRefunded,
 )
 from ecom.payment.money import amount_of
-from ecom.payment.stages import IN_HAND, SETTLED, STEPS, Fact, Say, Settlement, Stage, Status, Step
+from ecom.payment.stages import COURSE, IN_HAND, SETTLED, STEPS, Fact, Outcome, Say, Settlement, Stage, Status, Step
 from ecom.provider.interface import Operation
 
 
@@ -98,41 +98,53 @@ class News(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """A payment before and after one fact, what to ask of the provider, and the events to publish."""
+    """A payment before and after one fact, what the table calls it, what to ask of the provider, what to publish."""
 
     before: Payment
     after: Payment
+    outcome: Outcome
     ask: Operation | None = None
     events: tuple[Event, ...] = ()
 
 
 def decide(payment: Payment, news: News, now: datetime, rules: Rules) -> Decision:
     """Take one fact. The caller holds the payment's row."""
-    told = _with_terms(payment, news)
-    if news.fact is Fact.UNANSWERED:
-        return Decision(payment, _unanswered(told, now))
-    step = STEPS.get((told.stage, news.fact))
-    if step is None or (step.ask and told.amount_minor is None):
-        return Decision(payment, _touched(payment, told, now))
+    outcome = COURSE[payment.stage, _fact(payment, news)]
+    told = _with_terms(payment, news, outcome)
+    step = STEPS.get(outcome)
+    if step is None:
+        return Decision(payment, _noted(payment, told, outcome, now), outcome)
+    if step.ask and told.amount_minor is None:
+        # held for an order that ended before anybody said what it costs: it cannot be let go yet
+        return Decision(payment, payment, Outcome.TOO_EARLY)
     after = _stepped(told, step, news, now)
     event = _event(after, step.say, news, now) if step.say else None
-    decision = Decision(payment, after, step.ask, (event,) if event else ())
+    decision = Decision(payment, after, outcome, step.ask, (event,) if event else ())
     if decision.ask is Operation.AUTHORIZE and rules.mode is Mode.WEBHOOK:
         return changed(decision, ask=None)
-    if step.say is Say.AUTHORIZED and rules.capture is CaptureOn.AUTHORIZATION:
+    if outcome is Outcome.HOLD and rules.capture is CaptureOn.AUTHORIZATION:
         captured = decide(after, News(Fact.CONFIRMED), now, rules)
         return changed(decision, after=captured.after, ask=captured.ask)
     return decision
 
 
-def _with_terms(payment: Payment, news: News) -> Payment:
+def _fact(payment: Payment, news: News) -> Fact:
+    """The fact as this payment hears it: an order that is placed again must be the one that is known."""
+    terms = news.terms
+    if news.fact is not Fact.ORDERED or terms is None or payment.stage in (Stage.WAITING, Stage.ENDED):
+        return news.fact
+    same = (terms.amount_minor, terms.currency) == (payment.amount_minor, payment.currency)
+    return Fact.ORDERED if same else Fact.ORDERED_OTHERWISE
+
+
+def _with_terms(payment: Payment, news: News, outcome: Outcome) -> Payment:
     """The order's amount counts, whatever a client claimed before it; the first order.created is the order."""
     terms = news.terms
     if news.fact is Fact.CLAIMED:
         payment = changed(payment, idempotency_key=payment.idempotency_key or news.idempotency_key)
         if payment.amount_minor is not None:
             return payment
-    if terms is None or payment.stage not in (Stage.WAITING, Stage.ENDED):
+    if terms is None or outcome not in (Outcome.NOTE, Outcome.ASK):
         return payment
     return changed(
         payment,
@@ -143,14 +155,11 @@ def _with_terms(payment: Payment, news: News) -> Payment:
     )
 
 
-def _unanswered(payment: Payment, now: datetime) -> Payment:
-    if payment.stage not in IN_HAND or payment.unknown_since is not None:
-        return payment
-    return changed(payment, unknown_since=now, updated_at=now)
-
-
-def _touched(before: Payment, after: Payment, now: datetime) -> Payment:
-    return after if after == before else changed(after, updated_at=now)
+def _noted(before: Payment, told: Payment, outcome: Outcome, now: datetime) -> Payment:
+    """A payment that stays at its stage: what it was told of itself, and that the provider owes an answer."""
+    if outcome in (Outcome.LEAVE_OPEN, Outcome.LEAVE_TO_PEOPLE) and told.unknown_since is None:
+        told = changed(told, unknown_since=now)
+    return told if told == before else changed(told, updated_at=now)
 
 
 def _stepped(payment: Payment, step: Step, news: News, now: datetime) -> Payment:

@@ -20,7 +20,7 @@ from ecom.payment.hearing import (
     StockRefused,
     terms_of,
 )
-from ecom.payment.stages import IMPOSSIBLE, Fact
+from ecom.payment.stages import Fact, Outcome
 
 Ending = OrderCancelled | OrderTimedOut | StockRefused
 
@@ -31,7 +31,7 @@ def hears(rules: Rules) -> Handlers:
 
     @handlers.on(OrderPlaced)
     async def authorize(tx: Transaction, orders: Sequence[Delivery[OrderPlaced]]) -> None:
-        """An order that is not over has its amount authorized, once."""
+        """An order that is not over has its amount authorized, once; the first word about the amount stands."""
         payable: list[tuple[Delivery[OrderPlaced], Terms]] = []
         for order in orders:
             try:
@@ -42,7 +42,10 @@ def hears(rules: Rules) -> Handlers:
             Message(order.event.order_id, News(Fact.ORDERED, terms=terms), order, opens=True)
             for order, terms in payable
         ]
-        await course.move(tx, placed, rules)
+        decisions = await course.move(tx, placed, rules)
+        for (order, _), decision in zip(payable, decisions, strict=True):
+            if decision is not None and decision.outcome is Outcome.CONTRADICTED:
+                tx.park(order, "This order was placed before with another amount or currency; that one stands.")
 
     @handlers.on(OrderConfirmed)
     async def capture(tx: Transaction, orders: Sequence[Delivery[OrderConfirmed]]) -> None:
@@ -50,7 +53,7 @@ def hears(rules: Rules) -> Handlers:
         confirmed = [Message(order.event.order_id, News(Fact.CONFIRMED), order) for order in orders]
         decisions = await course.move(tx, confirmed, rules)
         for order, decision in zip(orders, decisions, strict=True):
-            if decision is None or (decision.before.stage, Fact.CONFIRMED) in IMPOSSIBLE:
+            if decision is None or decision.outcome is Outcome.IMPOSSIBLE:
                 tx.park(order, "This order is confirmed, but its payment was never authorized here.")
 
     async def let_go(tx: Transaction, endings: Sequence[Delivery[Ending]]) -> None:

@@ -87,8 +87,10 @@ async def forget(context: JobContext, memory: timedelta) -> None:
 def _messages(payment: Payment, found: Found) -> list[Message]:
     """What a look up tells a payment, if it tells anything new."""
     operation = IN_HAND.get(payment.stage)
-    answer = known_from(operation, found) if operation else None
-    if operation is None or answer is None:
+    if operation is None:
+        return []
+    answer = known_from(operation, found, amount_minor=payment.amount_minor, currency=payment.currency)
+    if answer is None:
         return []
     fact = fact_of(operation, answer)
     if fact is Fact.UNANSWERED:

@@ -15,7 +15,7 @@ from dovecote.events import Traced
 from ecom.payment import course, store
 from ecom.payment.course import Message
 from ecom.payment.domain import Decision, News, Rules
-from ecom.payment.stages import Fact, Status
+from ecom.payment.stages import Fact, Outcome, Status
 
 SIGNATURE_HEADER = "X-Razorpay-Signature"
 
@@ -38,7 +38,7 @@ class Reception(StrEnum):
 
 
 class UnknownPayment(Exception):
-    """No payment has this reference: the sender should try again, our commit may be on its way."""
+    """No payment that costs anything yet has this reference: the sender should try again, we may hear of it soon."""
 
 
 _FACTS = {"payment.authorized": Fact.AUTHORIZED, "payment.failed": Fact.DECLINED}
@@ -63,8 +63,8 @@ async def receive(database: Database, webhook: Webhook, because: Traced, rules: 
         if fact is None:
             return Reception.IGNORED
         (decision,) = await course.move(tx, [Message(order_id, _news(fact, webhook), because)], rules)
-    if decision is None:
-        return Reception.IGNORED
+        if decision is None or decision.outcome is Outcome.TOO_EARLY:
+            raise UnknownPayment(webhook.provider_payment_id)
     return _reception(decision, fact)
 
 

@@ -15,18 +15,20 @@ from dovecote import retry
 from dovecote.database import Transaction
 from dovecote.intents import Intent, Worker
 from ecom.payment import calls_store, course, telemetry
-from ecom.payment.answers import fact_of, known_from
+from ecom.payment.answers import OPEN, fact_of, known_from
 from ecom.payment.calls_store import Unanswered
 from ecom.payment.course import Charge, Message
 from ecom.payment.domain import News, Rules
 from ecom.payment.stages import Fact
 from ecom.payment.switch import Switch
-from ecom.provider.interface import Answer, Operation, Outcome, PaymentProvider, Request
+from ecom.provider.interface import NOT_FOUND, Answer, Operation, Outcome, PaymentProvider, Request
 
 FIRST_DELAY = timedelta(milliseconds=500)
 LONGEST_DELAY = timedelta(seconds=30)
 # Short, for an order waits behind it; longer than a look up and a call that both time out.
 LEASE = timedelta(seconds=10)
+# No call that was made before an authorization was answered is recorded so long after it.
+SURE_AFTER = timedelta(minutes=1)
 
 Ask = Callable[[Sequence[Request]], AsyncIterator[tuple[Request, Answer]]]
 
@@ -77,9 +79,11 @@ def _call(operation: Operation, line: Line) -> Callable[[Sequence[Intent]], Asyn
             yield open_.pop(intent.key), Answer(Outcome.UNKNOWN, reason="FAILED_ON_PURPOSE")
         asked_before = {intent.subject: intent for intent in open_.values() if intent.attempts > 1}
         async for order_id, found in line.provider.look_up(list(asked_before)):
-            answer = known_from(operation, found)
+            intent = asked_before[order_id]
+            charge = _charge(intent.body)
+            answer = known_from(operation, found, amount_minor=charge.amount_minor, currency=charge.currency)
             if answer is not None:
-                yield open_.pop(asked_before[order_id].key), answer
+                yield open_.pop(intent.key), answer
         async for request, answer in line.ask(operation)([_request(intent) for intent in open_.values()]):
             yield open_[request.key], answer
 
@@ -90,23 +94,44 @@ def _record(
     operation: Operation, rules: Rules
 ) -> Callable[[Transaction, Sequence[tuple[Intent, Answer]]], Awaitable[None]]:
     async def record(tx: Transaction, answers: Sequence[tuple[Intent, Answer]]) -> None:
-        """Keep the provider's words; a silence is kept too, and the question put again later."""
-        facts = [(intent, answer, fact_of(operation, answer)) for intent, answer in answers]
+        """Keep the provider's words; what settles nothing is kept too, and the question put again later."""
+        unsure = await _unsure(tx, operation, answers, rules)
+        facts = [
+            (intent, answer, Fact.UNANSWERED if intent.key in unsure else fact_of(operation, answer))
+            for intent, answer in answers
+        ]
         told = [
             Message(intent.subject, News(fact, reason=answer.reason, provider_payment_id=answer.provider_id), intent)
             for intent, answer, fact in facts
         ]
         await course.move(tx, told, rules)
-        silent = [Unanswered(intent, answer.reason) for intent, answer, fact in facts if fact is Fact.UNANSWERED]
+        silent = [Unanswered(intent, answer.reason) for intent, answer, fact in facts if fact in OPEN]
         for each in silent:
             delay = retry.jitter(retry.backoff(each.intent.attempts, first=FIRST_DELAY, most=LONGEST_DELAY))
             tx.postpone(each.intent, until=tx.now + delay)
-        settled = [intent for intent, _, fact in facts if fact is not Fact.UNANSWERED]
+        settled = [intent for intent, _, fact in facts if fact not in OPEN]
         for intent in settled:
             tx.settle(intent)
         await _tell_operators(tx, operation, silent, settled, rules)
 
     return record
+
+
+async def _unsure(
+    tx: Transaction, operation: Operation, answers: Sequence[tuple[Intent, Answer]], rules: Rules
+) -> set[str]:
+    """The keys of voids that found nothing, though the authorization may be on its way: they are asked again.
+
+    A webhook may be ahead of the provider's own books, and of our own call, which is then still to be made.
+    """
+    if operation is not Operation.VOID:
+        return set()
+    missing = [intent for intent, answer in answers if answer.reason == NOT_FOUND]
+    if not missing:
+        return set()
+    keys = [course.provider_key(Operation.AUTHORIZE, intent.subject) for intent in missing]
+    asked = await calls_store.asked_lately(tx, Operation.AUTHORIZE.value, keys, since=tx.now - SURE_AFTER)
+    return {each.key for each in missing if each.attempts < rules.attempts_max or each.subject in asked}
 
 
 async def _tell_operators(

@@ -107,7 +107,14 @@ class Book:
         if not charges:
             return Sight(reference=reference, held=Held.NOTHING)
         charge = self._latest(reference) or charges[-1]
-        return Sight(reference=reference, held=charge.held, provider_id=charge.provider_id, reason=charge.reason)
+        return Sight(
+            reference=reference,
+            held=charge.held,
+            provider_id=charge.provider_id,
+            reason=charge.reason,
+            amount_minor=charge.amount_minor,
+            currency=charge.currency,
+        )
 
     def _judge(self, operation: Operation, order: Order, refusal: str | None) -> tuple[Mark, str | None, str]:
         if operation is Operation.AUTHORIZE:

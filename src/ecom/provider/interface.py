@@ -63,11 +63,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look up by our reference showed. NOTHING is only a hint: a request may still be on its way."""
+    """What a look up by our reference showed. NOTHING is only a hint: a request may still be on its way.
+
+    Amount and currency are those of the authorization; None where the provider does not say.
+    """
 
     held: Held
     provider_id: str | None = None
     reason: str | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
 
 
 class PaymentProvider(Protocol):

@@ -53,7 +53,10 @@ class SimulatedProvider:
             async for sight in sights:
                 if sight.reference in waiting:
                     waiting.discard(sight.reference)
-                    yield sight.reference, Found(sight.held, sight.provider_id, sight.reason)
+                    yield (
+                        sight.reference,
+                        Found(sight.held, sight.provider_id, sight.reason, sight.amount_minor, sight.currency),
+                    )
         for reference in waiting:
             yield reference, Found(Held.UNKNOWN, reason=trouble.reason)
 

@@ -48,6 +48,8 @@ class Sight(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defa
     held: Held
     provider_id: str | None = None
     reason: str | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
 
 
 class Lines:
