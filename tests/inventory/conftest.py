@@ -7,23 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from dovecote.contracts import Contracts
-from dovecote.database import Database, Voice
-from dovecote.sql import Sql
-from ecom.contracts import CONTRACTS
+from dovecote.database import Database
 from ecom.inventory.service import NAME, SCHEMA
 from ecom.inventory.store import Terms
-
-EMPTY = Sql("""
-    DO $$
-    DECLARE name text;
-    BEGIN
-        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename NOT LIKE '%yoyo%'
-        LOOP
-            EXECUTE format('DELETE FROM %I', name);
-        END LOOP;
-    END $$
-""")
+from tests.slate import clean_slate
 
 
 @pytest.fixture
@@ -35,9 +22,5 @@ def terms() -> Terms:
 @pytest.fixture
 async def database(module_database_url: str) -> AsyncIterator[Database]:
     """The service's schema, migrated once for a module and emptied for each test."""
-    voice = Voice(NAME, Contracts.load(CONTRACTS), {})
-    database = await Database.connect(module_database_url, schema=SCHEMA, voice=voice)
-    async with database.transaction() as tx:
-        await tx.execute(EMPTY)
-    yield database
-    await database.close()
+    async with clean_slate(module_database_url, name=NAME, schema=SCHEMA) as database:
+        yield database

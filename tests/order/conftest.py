@@ -6,20 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dovecote.contracts import Contracts
-from dovecote.database import Database, Voice
-from ecom.contracts import CONTRACTS
+from dovecote.database import Database
 from ecom.order.service import NAME, SCHEMA
 from tests.order.stories import OrderShop
+from tests.slate import clean_slate
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database of the order service, migrated and empty."""
-    voice = Voice(NAME, Contracts.load(CONTRACTS), {})
-    database = await Database.connect(database_url, schema=SCHEMA, voice=voice)
-    yield database
-    await database.close()
+async def database(module_database_url: str) -> AsyncIterator[Database]:
+    """A database of the order service, migrated once for a module and emptied for each test."""
+    async with clean_slate(module_database_url, name=NAME, schema=SCHEMA) as database:
+        yield database
 
 
 @pytest.fixture

@@ -7,32 +7,20 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from dovecote.contracts import Contracts
-from dovecote.database import Database, Voice
-from dovecote.sql import Sql
-from ecom.contracts import CONTRACTS
+from dovecote.database import Database
 from ecom.payment import service
 from ecom.payment.service import NAME, SCHEMA
 from ecom.web.application import application
 from tests.payment.stories import PaymentDesk
 from tests.provider.processes import ProviderProcess
-
-EMPTY = Sql("""
-    WITH a AS (DELETE FROM payment), b AS (DELETE FROM intent_key), c AS (DELETE FROM webhook_event),
-         d AS (DELETE FROM provider_dead_letter), e AS (DELETE FROM provider_switch), f AS (DELETE FROM intent),
-         g AS (DELETE FROM consumed_event_record), h AS (DELETE FROM dead_letter)
-    DELETE FROM outbox_event_record
-""")
+from tests.slate import clean_slate
 
 
 @pytest.fixture
 async def database(module_database_url: str) -> AsyncIterator[Database]:
     """A database of the payment service, migrated and empty: emptying costs a hundredth of a new one."""
-    voice = Voice(NAME, Contracts.load(CONTRACTS), {})
-    database = await Database.connect(module_database_url, schema=SCHEMA, voice=voice)
-    await database.fetch(EMPTY)
-    yield database
-    await database.close()
+    async with clean_slate(module_database_url, name=NAME, schema=SCHEMA) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from dovecote.contracts import Contracts
-from dovecote.database import Database, Voice
+from dovecote.database import Database
 from dovecote.sql import Sql
-from ecom.contracts import CONTRACTS
 from ecom.search.postgres import PostgresIndex
 from ecom.search.service import NAME, SCHEMA
 from tests.search.stories import door
+from tests.slate import clean_slate
 
 EMPTY = (
     Sql("SELECT empty_slot('a'), empty_slot('b')"),
@@ -29,13 +28,8 @@ EMPTY = (
 @pytest.fixture
 async def database(module_database_url: str) -> AsyncIterator[Database]:
     """The service's schema, migrated once for a module and emptied for each test."""
-    voice = Voice(NAME, Contracts.load(CONTRACTS), {})
-    database = await Database.connect(module_database_url, schema=SCHEMA, voice=voice)
-    async with database.transaction() as tx:
-        for statement in EMPTY:
-            await tx.execute(statement)
-    yield database
-    await database.close()
+    async with clean_slate(module_database_url, name=NAME, schema=SCHEMA, empty=EMPTY) as database:
+        yield database
 
 
 @pytest.fixture
