@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -50,19 +51,20 @@ async def _list(name: str, status: str, limit: int, prefix: str) -> None:
 def replay(
     service: Service,
     limit: Annotated[int, typer.Option(min=1, max=100, help="At most this many, oldest first.")] = 100,
+    actor: Annotated[str, typer.Option(help="Who asks for it, for the log; without it, this machine's user.")] = "",
     prefix: Prefix = "",
 ) -> None:
     """Set FAILED events back to PENDING, so that the relay sends them."""
     from ecom.cli import logs, loop
 
     logs.set_up("WARNING")
-    loop.run(_replay(service, limit, prefix))
+    loop.run(_replay(service, limit, actor or os.environ.get("USER") or f"uid {os.getuid()}", prefix))
 
 
-async def _replay(name: str, limit: int, prefix: str) -> None:
+async def _replay(name: str, limit: int, actor: str, prefix: str) -> None:
     from dovecote import outbox as records
     from ecom.cli.operator import connected
 
     async with connected(name, prefix=prefix) as service:
-        count = await records.replay_failed(service.database, limit=limit)
+        count = await records.replay_failed(service.database, limit=limit, actor=actor)
     typer.echo(f"{count} FAILED events of {name} are PENDING again")

@@ -78,25 +78,31 @@ class Courier:
             self._careful = max(0, self._careful - 1)
 
     async def _transact(self, batch: Sequence[Received], *, careful: bool) -> None:
-        firsts, letters = _split(batch)
+        firsts, others, letters = _split(batch)
         async with self._database.transaction("consumer") as tx:
-            fresh = await self._admit(tx, firsts, letters, careful=careful)
+            fresh = await self._admit(tx, firsts, others, letters, careful=careful)
             await self._handle(tx, fresh, letters)
             await deadletter.bury(tx, self._group, letters)
         self._count(batch[0], handled=len(fresh), repeats=len(firsts) - len(fresh))
 
     async def _admit(
-        self, tx: Transaction, firsts: dict[UUID, Received], letters: list[Letter], *, careful: bool
+        self,
+        tx: Transaction,
+        firsts: dict[UUID, Received],
+        others: Sequence[tuple[UUID, Received]],
+        letters: list[Letter],
+        *,
+        careful: bool,
     ) -> list[Received]:
-        """The events that are new to the group; impostors among the others become letters."""
-        if not firsts:
-            return []
-        if not careful:
+        """The events that are new to the group; what has another content than its eventId's first becomes a letter."""
+        admitted, digests = set(firsts), {event_id: one.digest for event_id, one in firsts.items()}
+        if careful and firsts:
+            admitted = await inbox.admit(tx, self._group, firsts)
+            digests |= await inbox.digests(tx, self._group, [known for known in firsts if known not in admitted])
+        elif firsts:
             await inbox.admit_new(tx, self._group, firsts)
-            return list(firsts.values())
-        admitted = await inbox.admit(tx, self._group, firsts)
-        repeats = {event_id: one.digest for event_id, one in firsts.items() if event_id not in admitted}
-        letters.extend(_impostor(firsts[known]) for known in await inbox.impostors(tx, self._group, repeats))
+        imitating = [(event_id, one) for event_id, one in [*firsts.items(), *others] if one.digest != digests[event_id]]
+        letters.extend(_impostor(event_id, one) for event_id, one in imitating)
         return [one for event_id, one in firsts.items() if event_id in admitted]
 
     async def _handle(self, tx: Transaction, fresh: list[Received], letters: list[Letter]) -> None:
@@ -143,27 +149,26 @@ class Courier:
             telemetry.HANDLED.labels(self._group, kind, "repeat").inc(repeats)
 
 
-def _split(batch: Sequence[Received]) -> tuple[dict[UUID, Received], list[Letter]]:
-    """The first message of each eventId, in order, and letters for what has no usable one or imitates another.
+def _split(batch: Sequence[Received]) -> tuple[dict[UUID, Received], list[tuple[UUID, Received]], list[Letter]]:
+    """The first message of each eventId, in order, later ones with another content, letters for what has no eventId.
 
     Repeats must go before the inbox: an eventId twice in one insert returns one row.
     """
     firsts: dict[UUID, Received] = {}
+    others: list[tuple[UUID, Received]] = []
     letters: list[Letter] = []
     for one in batch:
         if one.event_id is None:
             letters.append(_unreadable(one))
-        elif one.event_id not in firsts:
-            firsts[one.event_id] = one
-        elif firsts[one.event_id].digest != one.digest:
-            letters.append(_impostor(one))
-    return firsts, letters
+        elif firsts.setdefault(one.event_id, one).digest != one.digest:
+            others.append((one.event_id, one))
+    return firsts, others, letters
 
 
 def _unreadable(one: Received) -> Letter:
     return Letter(one.message, one.event_id, one.event_type, one.error, "DEAD")
 
 
-def _impostor(one: Received) -> Letter:
-    why = f"eventId {one.event_id} came before with other content."
-    return Letter(one.message, one.event_id, one.event_type, why, "DEAD")
+def _impostor(event_id: UUID, one: Received) -> Letter:
+    why = f"eventId {event_id} came before with other content."
+    return Letter(one.message, event_id, one.event_type, why, "DEAD")

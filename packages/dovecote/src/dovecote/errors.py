@@ -52,6 +52,8 @@ DRIVER = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Intern
 
 def is_environment(error: BaseException) -> bool:
     """Tell whether an error says something about the world and nothing about the event being handled."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return True  # a migration has changed the table; the driver prepares the statement anew
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state in _ENVIRONMENT_CODES or state.startswith(_ENVIRONMENT_CLASSES)

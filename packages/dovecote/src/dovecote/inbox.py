@@ -51,11 +51,20 @@ ADMIT_AGAIN = Sql("""
      WHERE c.outcome <> 'PROCESSED'
     RETURNING event_id
 """)
+# A letter that is not done may be tried again at any age: until then its event's verdict (or, for an impostor, that of
+# the event it imitates) stays.
 DELETE_OLD = Sql("""
     DELETE FROM consumed_event_record
      WHERE (event_id, consumer_group) IN (
-           SELECT event_id, consumer_group FROM consumed_event_record WHERE consumed_at < $1
-            ORDER BY event_id, consumer_group LIMIT $2 FOR UPDATE)
+           SELECT c.event_id, c.consumer_group
+             FROM consumed_event_record AS c
+            WHERE c.consumed_at < $1
+              AND NOT EXISTS (SELECT 1 FROM dead_letter AS l
+                               WHERE l.event_id = c.event_id AND l.consumer_group = c.consumer_group
+                                 AND l.status <> 'DONE')
+            ORDER BY c.event_id, c.consumer_group
+            LIMIT $2
+              FOR UPDATE)
 """)
 
 
@@ -97,12 +106,11 @@ def _columns(tx: Transaction, group: str, events: Mapping[UUID, Received]) -> tu
     return group, list(events), types, [one.digest for one in events.values()], tx.now
 
 
-async def impostors(tx: Transaction, group: str, hashes: Mapping[UUID, int]) -> set[UUID]:
-    """Those of the known events whose content differs from what was handled under their id."""
-    if not hashes:
-        return set()
-    rows = await tx.fetch(KNOWN_HASHES, group, list(hashes))
-    return {row["event_id"] for row in rows if row["content_hash"] != hashes[row["event_id"]]}
+async def digests(tx: Transaction, group: str, events: Sequence[UUID]) -> dict[UUID, int]:
+    """The content hashes of those events that have a verdict: another content under such an id is an impostor."""
+    if not events:
+        return {}
+    return {row["event_id"]: row["content_hash"] for row in await tx.fetch(KNOWN_HASHES, group, events)}
 
 
 async def conclude(tx: Transaction, group: str, events: Sequence[UUID], outcome: Outcome) -> None:

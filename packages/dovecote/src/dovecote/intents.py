@@ -212,24 +212,33 @@ class WorkerLoop(Generic[A]):
             batch = [await self._answers.get()]
             while len(batch) < self.RECORD_MAX and not self._answers.empty():
                 batch.append(self._answers.get_nowait())
-            while not await self._recorded(batch):  # noqa: ASYNC110 (the database rings no bell when it is back)
+            left = await self._unrecorded(batch)
+            while left:
                 await asyncio.sleep(jitter(RECORD_AGAIN).total_seconds())
+                left = await self._unrecorded(left)
             for intent, _ in batch:
                 self._in_flight.pop(intent.key, None)
             if self._left and len(self._in_flight) < self._worker.in_flight_max:
                 self._database.wakeups.ring(self._worker.kind)
 
-    async def _recorded(self, batch: Sequence[tuple[Intent, A]]) -> bool:
-        """Record answers; False where the environment failed: they are kept and recorded when it is back."""
+    async def _unrecorded(self, batch: Sequence[tuple[Intent, A]]) -> Sequence[tuple[Intent, A]]:
+        """Record answers; returns those that the environment kept from it, to be recorded when it is back.
+
+        A surprise is found by bisecting: it alone is asked again, and its neighbours' answers are not lost with it.
+        """
         try:
             await self._record(batch)
         except Exception as error:  # noqa: BLE001 (a loop's edge)
             if is_environment(error):
                 telemetry.waiting(f"worker {self._worker.kind}", error)
-                return False
-            # The lease ends and the same key is asked again.
-            telemetry.record_failed(self._worker.kind, error)
-        return True
+                return batch
+            if len(batch) == 1:
+                # The lease ends and the same key is asked again.
+                telemetry.record_failed(self._worker.kind, error)
+                return []
+            middle = len(batch) // 2
+            return [*await self._unrecorded(batch[:middle]), *await self._unrecorded(batch[middle:])]
+        return []
 
     async def _record(self, answers: Sequence[tuple[Intent, A]]) -> None:
         """Record answers as if all leases still held, which the end proves; where one does not, once more with care.

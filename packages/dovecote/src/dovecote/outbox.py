@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from dovecote import telemetry
 from dovecote.sql import Sql
 
 if TYPE_CHECKING:
@@ -45,25 +46,18 @@ LIST_UNSENT = Sql("""
      ORDER BY id
      LIMIT $2
 """)
-# One of two operators wins a row; the other's call finds it PENDING and leaves it alone. Ids may be far below what
-# the relay's sweep looks at: replayed records are found by `behind`.
+# One of two operators wins a row; the other waits for it, finds it PENDING and leaves it alone. Ids may be far below
+# what the relay's sweep looks at: replayed records are found by `behind`.
 REPLAY_FAILED = Sql("""
-    WITH chosen AS (
-        SELECT id FROM outbox_event_record WHERE failed ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-    ), replayed AS (
-        UPDATE outbox_event_record AS o
-           SET status = 'PENDING', behind = true, attempts = 0, last_error = NULL, next_attempt_at = NULL
-          FROM chosen
-         WHERE o.id = chosen.id
-        RETURNING o.id
-    ), freed AS (
-        UPDATE outbox_event_record AS o
-           SET blocked_by = NULL, behind = true
-          FROM replayed
-         WHERE o.blocked_by = replayed.id
-        RETURNING o.id
-    )
-    SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM freed) AS freed
+    UPDATE outbox_event_record AS o
+       SET status = 'PENDING', behind = true, attempts = 0, last_error = NULL, next_attempt_at = NULL
+      FROM (SELECT id FROM outbox_event_record WHERE failed ORDER BY id LIMIT $1 FOR UPDATE) AS chosen
+     WHERE o.id = chosen.id
+    RETURNING o.id
+""")
+# A statement of its own, for it must see what the relay blocked until the records above were locked.
+FREE_BLOCKED = Sql("""
+    UPDATE outbox_event_record SET blocked_by = NULL, behind = true WHERE blocked_by = ANY($1::bigint[])
 """)
 COUNT_BY_STATUS = Sql("""
     SELECT status, count(*) AS records
@@ -111,9 +105,15 @@ async def records(database: Database, *, status: str = "FAILED", limit: int = 10
     return [OutboxEventRecord(**row) for row in await database.fetch(sql, status, limit)]
 
 
-async def replay_failed(database: Database, *, limit: int = REPLAY_MAX) -> int:
-    """Set FAILED records back to PENDING, oldest first, and free those they blocked; says how many."""
+async def replay_failed(database: Database, *, limit: int = REPLAY_MAX, actor: str = "unnamed") -> int:
+    """Set FAILED records back to PENDING, oldest first, and free those they blocked; says how many.
+
+    The log says which records, and on whose word.
+    """
     async with database.transaction() as tx:
-        row = await tx.fetchrow(REPLAY_FAILED, min(limit, REPLAY_MAX))
+        replayed = [row["id"] for row in await tx.fetch(REPLAY_FAILED, min(limit, REPLAY_MAX))]
+        await tx.execute(FREE_BLOCKED, replayed)
         tx.wake_relay()
-    return int(row["replayed"]) if row else 0
+    if replayed:
+        telemetry.replayed(database.voice.producer, replayed, actor)
+    return len(replayed)

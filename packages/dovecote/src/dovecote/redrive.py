@@ -35,7 +35,8 @@ class Redrive:
     async def due(self, *, limit: int = 100) -> int:
         """Try each letter whose time has come, in a transaction of its own; says how many.
 
-        Raises UnavailableError where the database fails: the letter in hand stays as it was, its try uncounted.
+        Raises the environment's errors (UnavailableError and what a handler may call retriable): the letter in hand
+        stays as it was, its try uncounted.
         """
         tried: list[int] = []
         while len(tried) < limit:
@@ -50,7 +51,7 @@ class Redrive:
                 continue
             try:
                 await self.one(claimed["id"])
-            except UnavailableError:
+            except Exception:  # only the environment's errors come this far
                 await self._give_back(claimed["id"])
                 raise
         return len(tried)
@@ -93,7 +94,8 @@ class Redrive:
         one = self._reader.read(found.message)
         if one.delivery is None or one.route is None or one.event_id is None:
             raise EnvelopeError(one.error)
-        if await inbox.impostors(tx, self._group, {one.event_id: one.digest}):
+        known = await inbox.digests(tx, self._group, [one.event_id])
+        if known.get(one.event_id, one.digest) != one.digest:
             raise EnvelopeError(f"eventId {one.event_id} came before with other content.")
         if await inbox.admit_again(tx, self._group, one.event_id, one.route.struct.EVENT, one.digest):
             await one.route.run(tx, [one.delivery])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -75,6 +77,11 @@ def record_refused(service: str, record: int, topic: str, error: str) -> None:
     """An outbox record turned FAILED; an operator may replay it."""
     OUTBOX_FAILED.labels(service).inc()
     log.error("outbox record failed", service=service, record=record, topic=topic, error=error)
+
+
+def replayed(service: str, records: Sequence[int], actor: str) -> None:
+    """An operator has set FAILED outbox records back."""
+    log.warning("outbox records replayed", service=service, records=sorted(records), actor=actor)
 
 
 def topic_paused(service: str, topic: str, error: str) -> None:
