@@ -21,12 +21,18 @@ INSERT_BY_HAND = Sql("""
      ORDER BY 1
     ON CONFLICT (reservation_id) DO NOTHING
 """)
-LOCK_RESERVATIONS = Sql("""
+# Those of orders are only read: they change under the lock of their order's hold, after that of the stock.
+LOCK_BY_HAND = Sql("""
     SELECT reservation_id, order_id, sku, quantity, status
       FROM reservation
-     WHERE reservation_id = ANY($1::text[])
+     WHERE reservation_id = ANY($1::text[]) AND order_id IS NULL
      ORDER BY reservation_id
        FOR UPDATE
+""")
+READ_OF_ORDERS = Sql("""
+    SELECT reservation_id, order_id, sku, quantity, status
+      FROM reservation
+     WHERE reservation_id = ANY($1::text[]) AND order_id IS NOT NULL
 """)
 END_BY_HAND = Sql("""
     UPDATE reservation SET status = $2, expires_at = NULL, updated_at = $3 WHERE reservation_id = ANY($1::text[])
@@ -72,9 +78,11 @@ async def reserve_by_hand(tx: Transaction, wishes: Sequence[Wish]) -> list[Answe
 
 async def end_reservations(tx: Transaction, asked: Sequence[str], to: Status) -> list[Answer]:
     """Confirm or release reservations made by hand, in the order of asking."""
-    rows = await tx.fetch(LOCK_RESERVATIONS, list(set(asked)))
+    by_hand = await tx.fetch(LOCK_BY_HAND, list(set(asked)))
+    stock = await lock_stock(tx, [row["sku"] for row in by_hand])
+    others = set(asked).difference(row["reservation_id"] for row in by_hand)
+    rows = [*by_hand, *(await tx.fetch(READ_OF_ORDERS, list(others)) if others else [])]
     found = {row["reservation_id"]: Reservation(**{**row, "status": Status(row["status"])}) for row in rows}
-    stock = await lock_stock(tx, [each.sku for each in found.values()])
     answers = end_by_hand(asked, to, found, stock)
     ended = [(each, answer) for each, answer in zip(asked, answers, strict=True) if isinstance(answer, Stock)]
     if ended:
