@@ -15,8 +15,9 @@ from ecom.order import saga
 from ecom.order.domain import Order
 from ecom.order.saga import KeyTaken, Placement
 from tests.order.pricing import LONG, body, line, until_waiting
-from tests.order.replicas import ORDERS, Replicas, assert_in_use, counted, insist, post, stuck, two, until_stuck
+from tests.order.replicas import ORDERS, Replicas, assert_in_use, counted, insist, post, stuck, two
 from tests.order.stories import OrderShop, new_order, product
+from tests.twins import until_stuck
 
 
 @pytest.fixture

@@ -20,40 +20,29 @@ from dovecote.intents import Intent
 from ecom.contracts.money import CURRENCIES
 from ecom.payment import calls_store, store, telemetry
 from ecom.payment.calls_store import DeadLetter
-from ecom.payment.claims import Claim, KeyReused, claiming
+from ecom.payment.claims import Claim, KeyInUse, KeyReused, claiming, repeat
 from ecom.payment.domain import Payment, Rules, Terms
-from ecom.payment.money import amount_of, minor_units
+from ecom.payment.money import minor_units
+from ecom.payment.receipt import PaymentAnswer, amount, shown
 from ecom.payment.switch import Switch
 from ecom.payment.webhook import SIGNATURE_HEADER, UnknownPayment, Webhook, is_signed, receive
+from ecom.web import idempotency
 from ecom.web.correlation import cause_of
+from ecom.web.idempotency import Running
 from ecom.web.problems import Problem
+
+KEY_LENGTH_MAX = 80
+KEY_FIELD = "idempotencyKey"
 
 
 class PlaceIntent(msgspec.Struct, frozen=True, rename="camel"):
-    """POST /api/payments/intents."""
+    """POST /api/payments/intents. The key is required, here or as the header Idempotency-Key."""
 
     order_id: Annotated[str, Meta(min_length=1, max_length=50)]
     user_id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     amount: Decimal
     currency: Annotated[str, Meta(min_length=3, max_length=3)]
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=80)]
-
-
-class PaymentAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """A payment as clients see it."""
-
-    payment_id: str
-    order_id: str
-    user_id: int | None
-    amount: Decimal | None
-    currency: str | None
-    status: str
-    provider_payment_id: str
-    idempotency_key: str
-    failure_reason: str | None
-    created_at: datetime
-    updated_at: datetime
-    settlement: str
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=KEY_LENGTH_MAX)] | None = None
 
 
 class DeadLetterAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -108,15 +97,24 @@ def routes(desk: Desk) -> Callable[[Database], Sequence[HTTPRouteHandler]]:
 
 def _payments(database: Database, desk: Desk) -> Sequence[HTTPRouteHandler]:
     gather = Gather(claiming(database, desk.rules))
+    running = Running()
     decode = msgspec.json.Decoder(Webhook).decode
 
     @post("/api/payments/intents", summary="The payment of an order")
     async def place_intent(data: JSONBody[PlaceIntent], request: Request[Any, Any, Any]) -> PaymentAnswer:
-        """One order has one payment: this answers it, and before the order has come, waits for it."""
-        try:
-            return _shown(await gather(_claim(data, request)))
-        except KeyReused as error:
-            raise Problem(422, "IDEMPOTENCY_KEY_REUSED", str(error), field="idempotencyKey") from error
+        """One order has one payment: this answers it, and before the order has come, it waits for it.
+
+        The same idempotency key and body get the same answer word for word, another body 422, and while the first is
+        still running 409 with Retry-After. The payment as it stands is at GET /api/payments/{paymentId}.
+        """
+        claim = _claim(data, request)
+        with running.hold(claim.key) as alone:
+            try:
+                return await (gather(claim) if alone else repeat(database, claim))
+            except KeyReused as error:
+                raise idempotency.reused(KEY_FIELD) from error
+            except KeyInUse as error:
+                raise idempotency.in_use(KEY_FIELD) from error
 
     @get("/api/payments/{payment_id:str}", summary="One payment")
     async def show(payment_id: FromPath[str]) -> PaymentAnswer:
@@ -124,7 +122,7 @@ def _payments(database: Database, desk: Desk) -> Sequence[HTTPRouteHandler]:
         payment = await store.read(database, payment_id)
         if payment is None:
             raise Problem(404, "PAYMENT_UNKNOWN", f"There is no payment {payment_id[:60]}.")
-        return _shown(payment)
+        return shown(payment)
 
     @post("/api/payments/webhook", status_code=200, summary="The provider's word")
     async def webhook(request: Request[Any, Any, Any]) -> ReceptionAnswer:
@@ -159,7 +157,7 @@ def _operators(database: Database, switch: Switch) -> Sequence[HTTPRouteHandler]
         telemetry.requeued(found=payment is not None)
         if payment is None:
             raise Problem(400, "DEAD_LETTER_NOT_PENDING", "There is no PENDING dead letter with this id.", field="id")
-        return _shown(payment)
+        return shown(payment)
 
     @get("/api/payments/provider/outage-mode")
     async def outage_mode() -> OutageAnswer:
@@ -199,32 +197,25 @@ def _claim(body: PlaceIntent, request: Request[Any, Any, Any]) -> Claim:
         amount_minor = minor_units(body.amount, currency)
     except ValueError as error:
         raise _wrong("amount", str(error)) from error
-    return Claim(body.order_id, body.idempotency_key, Terms(body.user_id, amount_minor, currency), cause_of(request))
+    key = _key(body, request)
+    return Claim(body.order_id, key, Terms(body.user_id, amount_minor, currency), cause_of(request))
+
+
+def _key(body: PlaceIntent, request: Request[Any, Any, Any]) -> str:
+    """The key of the body or the header; raises Problem where there is none, or two that differ."""
+    inside, outside = body.idempotency_key, idempotency.key_of(request.headers, length_max=KEY_LENGTH_MAX)
+    if inside is None:
+        if outside is None:
+            raise _wrong(KEY_FIELD, f"is required, here or as the header {idempotency.HEADER}")
+        return outside
+    if outside not in (None, inside):
+        sentence = f"{KEY_FIELD} and the header {idempotency.HEADER} differ; send one of them, or the same in both."
+        raise Problem(422, "IDEMPOTENCY_KEY_MISMATCH", sentence, field=KEY_FIELD)
+    return inside
 
 
 def _wrong(field: str, sentence: str) -> Problem:
     return Problem(400, "VALIDATION_FAILED", f"{field}: {sentence}.", field=field)
-
-
-def _amount(minor: int | None, currency: str | None) -> Decimal | None:
-    return None if minor is None or currency is None else amount_of(minor, currency)
-
-
-def _shown(payment: Payment) -> PaymentAnswer:
-    return PaymentAnswer(
-        payment_id=payment.payment_id,
-        order_id=payment.order_id,
-        user_id=payment.user_id,
-        amount=_amount(payment.amount_minor, payment.currency),
-        currency=payment.currency,
-        status=payment.status.value,
-        provider_payment_id=payment.reference,
-        idempotency_key=payment.idempotency_key or f"order:{payment.order_id}",
-        failure_reason=payment.failure_reason,
-        created_at=payment.created_at,
-        updated_at=payment.updated_at,
-        settlement=payment.settlement.value,
-    )
 
 
 def _dead_letter(each: DeadLetter) -> DeadLetterAnswer:
@@ -233,7 +224,7 @@ def _dead_letter(each: DeadLetter) -> DeadLetterAnswer:
         idempotency_key=each.key,
         order_id=each.order_id,
         user_id=each.user_id,
-        amount=_amount(each.amount_minor, each.currency),
+        amount=amount(each.amount_minor, each.currency),
         currency=each.currency,
         attempts=each.attempts,
         status=each.status,

@@ -3,12 +3,13 @@
 Lock order, the same in handlers, workers, HTTP and jobs: keys of clients → payments by order_id → intents (dovecote
 writes them last; a worker that has lost a lease locks first those that are still its own). New payments are inserted
 sorted before any is locked: whoever needs a row that another transaction is inserting waits there, holding only rows
-that sort before it.
+that sort before it. A key that is locked elsewhere is not waited for; who has locked it writes it, after its payment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from dovecote.database import Database, Record, Transaction
@@ -66,16 +67,21 @@ READ_PAYMENT = Sql("""
 FIND_BY_REFERENCE = Sql("""
     SELECT order_id FROM payment WHERE provider_payment_id = $1 OR payment_id = $1 ORDER BY order_id LIMIT 1
 """)
-# Who claims a key that another transaction is claiming waits for its commit and then reads what it wrote.
-CLAIM_KEYS = Sql("""
-    INSERT INTO intent_key (key, order_id, created_at)
-    SELECT new.key, new.order_id, $3
-      FROM unnest($1::text[], $2::text[]) AS new(key, order_id)
-     ORDER BY new.key
-    ON CONFLICT (key) DO NOTHING
+# Nobody waits for a request that runs in another process, whose lock ends with its transaction, however that ends.
+# What it has written is to be looked for by a statement after this one, which sees it if the lock was free.
+LOCK_KEYS = Sql("""
+    SELECT asked.key FROM unnest($1::text[]) AS asked(key)
+     WHERE pg_try_advisory_xact_lock(hashtextextended(asked.key, 2))
 """)
 READ_KEYS = Sql("""
-    SELECT key, order_id FROM intent_key WHERE key = ANY($1::text[])
+    SELECT key, order_id, body_hash, answer FROM intent_key WHERE key = ANY($1::text[])
+""")
+INSERT_KEYS = Sql("""
+    INSERT INTO intent_key (key, order_id, body_hash, answer, created_at)
+    SELECT new.key, new.order_id, new.body_hash, new.answer, $5
+      FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) AS new(key, order_id, body_hash, answer)
+     ORDER BY new.key
+    ON CONFLICT (key) DO NOTHING
 """)
 INSERT_WEBHOOK = Sql("""
     INSERT INTO webhook_event (provider_event_id, order_id, event_type, received_at)
@@ -107,6 +113,15 @@ DELETE_TOMBSTONES = Sql("""
      WHERE order_id IN (SELECT order_id FROM payment WHERE stage = 'ENDED' AND user_id IS NULL AND updated_at < $1
                          ORDER BY order_id LIMIT $2 FOR UPDATE SKIP LOCKED)
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A client's idempotency key: whose it is, of which body, and what it was answered (not known of old ones)."""
+
+    order_id: str
+    body_hash: bytes | None
+    answer: bytes | None
 
 
 async def insert_new(tx: Transaction, payments: Sequence[Payment]) -> set[str]:
@@ -186,11 +201,30 @@ async def order_of(tx: Transaction, reference: str) -> str | None:
     return found
 
 
-async def claim_keys(tx: Transaction, claims: Mapping[str, str]) -> dict[str, str]:
-    """Give each key to its order, unless it belongs to one already; says whose each key is now."""
-    keys = list(claims)
-    await tx.execute(CLAIM_KEYS, keys, [claims[key] for key in keys], tx.now)
-    return {row["key"]: row["order_id"] for row in await tx.fetch(READ_KEYS, keys)}
+async def lock_keys(tx: Transaction, keys: Iterable[str]) -> set[str]:
+    """Lock keys of clients for this transaction; those that are locked elsewhere are left out, not waited for."""
+    return {row["key"] for row in await tx.fetch(LOCK_KEYS, sorted(keys))}
+
+
+async def read_keys(source: Database | Transaction, keys: Iterable[str]) -> dict[str, Key]:
+    """The keys that have been answered."""
+    rows = await source.fetch(READ_KEYS, list(keys))
+    return {row["key"]: Key(row["order_id"], row["body_hash"], row["answer"]) for row in rows}
+
+
+async def insert_keys(tx: Transaction, keys: Mapping[str, Key]) -> None:
+    """Remember what keys were answered; they are locked."""
+    if not keys:
+        return
+    answered = keys.values()
+    await tx.execute(
+        INSERT_KEYS,
+        list(keys),
+        [each.order_id for each in answered],
+        [each.body_hash for each in answered],
+        [each.answer for each in answered],
+        tx.now,
+    )
 
 
 async def note_webhook(tx: Transaction, provider_event_id: str, order_id: str, event_type: str) -> bool:
