@@ -13,8 +13,11 @@ import pytest
 
 from dovecote.database import Database
 from dovecote.events import Event
+from dovecote.schedule import JobContext
 from dovecote.sql import Sql
+from ecom.contracts.payment import CAPTURE_DECLINED
 from ecom.inventory.domain import Status
+from ecom.inventory.jobs import expire_orders
 from ecom.inventory.manual import Wish
 from ecom.inventory.manual_store import end_reservations, reserve_by_hand
 from ecom.inventory.store import Terms
@@ -31,6 +34,12 @@ from tests.inventory.stories import (
     said,
     shelve,
 )
+
+
+async def no_lag() -> int:
+    """Nothing waits to be heard."""
+    return 0
+
 
 DEADLOCKS = Sql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
 
@@ -75,19 +84,56 @@ async def test_paid_is_confirmed_and_cancelled_returns(database: Database, terms
     assert await broken(database) == []
 
 
-@pytest.mark.parametrize("ending", [OrderUnpaid, OrderCancelled, OrderTimedOut])
+@pytest.mark.parametrize(
+    "ending",
+    [OrderUnpaid(order_id="o", reason=CAPTURE_DECLINED), OrderCancelled(order_id="o"), OrderTimedOut(order_id="o")],
+)
 @pytest.mark.parametrize("story", list(itertools.permutations(["created", "paid", "ended"])))
 async def test_every_delivery_order_ends_with_nothing_held(
-    database: Database, terms: Terms, story: tuple[str, ...], ending: type[OrderUnpaid]
+    database: Database, terms: Terms, story: tuple[str, ...], ending: Event
 ) -> None:
     """Created, paid and an ending, in each of their orders: the shelf is as it was."""
-    events = {"created": order("o", A=2), "paid": OrderPaid(order_id="o"), "ended": ending(order_id="o")}
+    events = {"created": order("o", A=2), "paid": OrderPaid(order_id="o"), "ended": ending}
     await shelve(database, A=5)
     for happening in story:
         await hear(database, terms, events[happening])
         assert await broken(database) == []
     assert await levels(database, "A") == [(5, 0)]
     assert await holds(database) == {"o": "ENDED" if story.index("ended") < story.index("created") else "RELEASED"}
+
+
+async def test_a_refusal_that_contradicts_an_authorization(database: Database, terms: Terms) -> None:
+    """The order service keeps to payment's first word: stock that it counts on is not sold to somebody else."""
+    await shelve(database, A=5)
+    await hear(database, terms, order("sold", A=2))
+    await hear(database, terms, OrderPaid(order_id="sold"), OrderPaid(order_id="awaited"))
+    refused = [OrderUnpaid(order_id=each, reason="CARD_DECLINED") for each in ("sold", "awaited")]
+    await hear(database, terms, *refused)
+    await hear(database, terms, order("awaited", A=1))
+    assert await holds(database) == {"awaited": "CONFIRMED", "sold": "CONFIRMED"}
+    lost = OrderUnpaid(order_id="sold", reason=CAPTURE_DECLINED)
+    await hear(database, terms, OrderUnpaid(order_id="sold"), lost)
+    assert await holds(database) == {"awaited": "CONFIRMED", "sold": "RELEASED"}
+    assert await levels(database, "A") == [(4, 0)]
+    assert await broken(database) == []
+
+
+async def test_a_payment_for_stock_that_is_gone(database: Database, terms: Terms) -> None:
+    """Paid after it was refused, given back or run out: nothing is held again; the order was told and pays back."""
+    await shelve(database, A=5)
+    brief = Terms(reservation_ttl=timedelta(seconds=-1), memory_ttl=terms.memory_ttl)
+    await hear(database, terms, order("refused", A=6))
+    await hear(database, brief, order("expired", A=1))
+    await hear(database, terms, order("released", A=1))
+    await hear(database, terms, OrderTimedOut(order_id="released"))
+    await expire_orders(JobContext(database, no_lag), brief, 10)
+    said_before = len(await said(database))
+    gone = ("refused", "expired", "released")
+    await hear(database, terms, *(OrderPaid(order_id=each) for each in gone))
+    assert await holds(database) == {each: each.upper() for each in gone}
+    assert await levels(database, "A") == [(5, 0)]
+    assert len(await said(database)) == said_before
+    assert await broken(database) == []
 
 
 async def test_a_payment_before_its_order_is_remembered(database: Database, terms: Terms) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
 
 from dovecote.events import Aggregate, Event
 from ecom.contracts import OrderId, Quantity, Sku
 from ecom.contracts.inventory import OUT_OF_STOCK
+from ecom.contracts.payment import CAPTURE_DECLINED
+from ecom.inventory.holds import HOLDS, LEADS_TO, SAID, Fact, HoldState, Outcome, Phase
 
 
 class OrderLine(msgspec.Struct, frozen=True, rename="camel"):
@@ -53,6 +54,12 @@ class OrderUnpaid(Event, frozen=True):
     EVENT: ClassVar[str] = "payment.failed.v1"
 
     order_id: OrderId
+    reason: str | None = None
+
+    @property
+    def fact(self) -> Fact:
+        """Only a capture can still be declined after an authorization."""
+        return Fact.CAPTURE_DECLINED if self.reason == CAPTURE_DECLINED else Fact.DECLINED
 
 
 class OrderCancelled(Event, frozen=True):
@@ -62,6 +69,11 @@ class OrderCancelled(Event, frozen=True):
 
     order_id: OrderId
 
+    @property
+    def fact(self) -> Fact:
+        """What its hold is told."""
+        return Fact.ENDED
+
 
 class OrderTimedOut(Event, frozen=True):
     """The order was still unanswered at its deadline."""
@@ -70,17 +82,10 @@ class OrderTimedOut(Event, frozen=True):
 
     order_id: OrderId
 
-
-class HoldState(StrEnum):
-    """Where an order's hold stands. Events of different topics come in any order, hence AWAITED and ENDED."""
-
-    AWAITED = "AWAITED"  # order.created has not come; payment may have
-    HELD = "HELD"  # every line RESERVED, until it expires
-    CONFIRMED = "CONFIRMED"  # every line CONFIRMED: paid, never expires
-    REFUSED = "REFUSED"  # a line was short, nothing was held
-    RELEASED = "RELEASED"  # held or confirmed once, all of it given back
-    EXPIRED = "EXPIRED"  # held once, given back because nobody paid in time
-    ENDED = "ENDED"  # a tombstone: the order ended before order.created came
+    @property
+    def fact(self) -> Fact:
+        """What its hold is told."""
+        return Fact.ENDED
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -92,9 +97,23 @@ class Hold(msgspec.Struct, frozen=True):
     sequence: int = 0
     trace_id: str = ""
 
-    def spoke(self, state: HoldState) -> Hold:
-        """In a new state, and one event further."""
-        return replace(self, state=state, sequence=self.sequence + 1)
+    @property
+    def phase(self) -> Phase:
+        """Where it stands, as the table knows it."""
+        return Phase.PREPAID if self.paid and self.state is HoldState.AWAITED else Phase(self.state)
+
+    def told(self, outcome: Outcome) -> Hold:
+        """After an outcome; the very same object where it changes nothing."""
+        to = LEADS_TO.get(outcome)
+        if to is None:
+            return self
+        return Hold(
+            self.order_id,
+            HoldState.AWAITED if to is Phase.PREPAID else HoldState(to.value),
+            self.paid or outcome in (Outcome.NOTE_PAYMENT, Outcome.CONFIRM),
+            self.sequence + (outcome in SAID),
+            self.trace_id,
+        )
 
     @property
     def aggregate(self) -> Aggregate:
@@ -110,6 +129,11 @@ class Verdict(msgspec.Struct, frozen=True):
     shortage: str | None = None
 
 
+def awaits_order(hold: Hold) -> bool:
+    """Whether order.created finds something to decide; where it does not, no stock need be looked at."""
+    return HOLDS[hold.phase, Fact.COVERED] in LEADS_TO
+
+
 def allocate(
     orders: Iterable[OrderLines], holds: Mapping[str, Hold], available: Mapping[str, int]
 ) -> list[Verdict | None]:
@@ -122,7 +146,7 @@ def allocate(
     verdicts: list[Verdict | None] = []
     for order in orders:
         hold = now[order.order_id]
-        verdict = _judge(hold, order.demand(), left) if hold.state is HoldState.AWAITED else None
+        verdict = _judge(hold, order.demand(), left) if awaits_order(hold) else None
         if verdict is not None:
             now[order.order_id] = verdict.hold
             for sku, quantity in verdict.lines.items():
@@ -135,40 +159,13 @@ def _judge(hold: Hold, demand: Mapping[str, int], left: Mapping[str, int]) -> Ve
     for sku, wanted in demand.items():
         if wanted > left.get(sku, 0):
             shortage = f"{OUT_OF_STOCK}: sku {sku}: {wanted} wanted, {left.get(sku, 0)} available"
-            return Verdict(hold.spoke(HoldState.REFUSED), {}, shortage)
-    return Verdict(hold.spoke(HoldState.CONFIRMED if hold.paid else HoldState.HELD), demand)
-
-
-def paid(hold: Hold) -> Hold:
-    """Payment is authorized: a hold becomes final; one still awaited remembers it."""
-    match hold.state:
-        case HoldState.AWAITED:
-            return replace(hold, paid=True)
-        case HoldState.HELD:
-            return replace(hold, paid=True, state=HoldState.CONFIRMED)
-        case _:
-            return hold
-
-
-def ended(hold: Hold) -> Hold:
-    """The order is over (or will never be paid): what it holds returns; one still awaited becomes a tombstone."""
-    match hold.state:
-        case HoldState.AWAITED:
-            return replace(hold, state=HoldState.ENDED)
-        case HoldState.HELD | HoldState.CONFIRMED:
-            return replace(hold, state=HoldState.RELEASED)
-        case _:
-            return hold
-
-
-def expired(hold: Hold) -> Hold:
-    """The hold ran past its time to live; only one that nobody has paid for can."""
-    return hold.spoke(HoldState.EXPIRED) if hold.state is HoldState.HELD else hold
+            return Verdict(hold.told(HOLDS[hold.phase, Fact.SHORT]), {}, shortage)
+    return Verdict(hold.told(HOLDS[hold.phase, Fact.COVERED]), demand)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one step does to a set of holds: the rows that changed, and whose stock moves which way."""
+    """What facts do to a set of holds: the rows that changed, and whose stock moves which way."""
 
     changed: Sequence[Hold]
     confirm: Sequence[str]  # RESERVED → CONFIRMED: leaves the reserved count, stays out of available
@@ -181,22 +178,22 @@ class Turn:
         return bool(self.confirm or self.release or self.restock)
 
 
-def turn(holds: Mapping[str, Hold], step: Callable[[Hold], Hold]) -> Turn:
-    """Take one step (paid, ended, expired) with every hold. A step taken twice is the step taken once."""
-    changed, confirm, release, restock = [], [], [], []
-    for order_id, before in holds.items():
-        after = step(before)
-        if after == before:
-            continue
-        changed.append(after)
-        match before.state, after.state:
-            case HoldState.HELD, HoldState.CONFIRMED:
-                confirm.append(order_id)
-            case HoldState.HELD, HoldState.RELEASED | HoldState.EXPIRED:
-                release.append(order_id)
-            case HoldState.CONFIRMED, HoldState.RELEASED:
-                restock.append(order_id)
-    return Turn(changed, confirm, release, restock)
+def turn(holds: Mapping[str, Hold], facts: Iterable[tuple[str, Fact]]) -> Turn:
+    """Tell holds what happened to their orders, one after the other; of facts of one event's kind one counts."""
+    now = dict(holds)
+    by_way: dict[Outcome, list[str]] = {way: [] for way in LEADS_TO}
+    for order_id, fact in facts:
+        hold = now[order_id]
+        outcome = HOLDS[hold.phase, fact]
+        if outcome in LEADS_TO:
+            now[order_id] = hold.told(outcome)
+            by_way[outcome].append(order_id)
+    return Turn(
+        changed=[hold for order_id, hold in now.items() if hold is not holds[order_id]],
+        confirm=by_way[Outcome.CONFIRM],
+        release=by_way[Outcome.RELEASE] + by_way[Outcome.EXPIRE],
+        restock=by_way[Outcome.RESTOCK],
+    )
 
 
 class Stock(msgspec.Struct, frozen=True):

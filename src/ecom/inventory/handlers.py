@@ -11,7 +11,6 @@ from dovecote.handlers import Handlers
 from ecom.contracts.inventory import InventoryReservationFailed, InventoryReserved
 from ecom.inventory import store
 from ecom.inventory.domain import (
-    HoldState,
     OrderCancelled,
     OrderLines,
     OrderPaid,
@@ -19,10 +18,10 @@ from ecom.inventory.domain import (
     OrderUnpaid,
     Verdict,
     allocate,
-    ended,
-    paid,
+    awaits_order,
     turn,
 )
+from ecom.inventory.holds import Fact
 from ecom.inventory.store import Terms
 
 Ending = OrderUnpaid | OrderCancelled | OrderTimedOut
@@ -36,7 +35,7 @@ def hears(terms: Terms) -> Handlers:
     async def reserve_stock(tx: Transaction, orders: Sequence[Delivery[OrderLines]]) -> None:
         """Hold every line of each order, or none of its lines and say which SKU ran out."""
         holds = await store.lock_holds(tx, _by_order(orders), terms.reservation_ttl)
-        fresh = [order for order in orders if holds[order.event.order_id].state is HoldState.AWAITED]
+        fresh = [order for order in orders if awaits_order(holds[order.event.order_id])]
         stock = await store.lock_stock(tx, [line.sku for order in fresh for line in order.event.items])
         available = {sku: each.available for sku, each in stock.items()}
         verdicts = allocate([order.event for order in fresh], holds, available)
@@ -50,12 +49,14 @@ def hears(terms: Terms) -> Handlers:
     async def confirm_stock(tx: Transaction, payments: Sequence[Delivery[OrderPaid]]) -> None:
         """What is paid for is held for good; a payment that overtook its order is remembered."""
         holds = await store.lock_holds(tx, _by_order(payments), terms.memory_ttl)
-        await store.keep_turn(tx, turn(holds, paid), terms)
+        facts = [(payment.event.order_id, Fact.AUTHORIZED) for payment in payments]
+        await store.keep_turn(tx, turn(holds, facts), terms)
 
     async def give_back(tx: Transaction, endings: Sequence[Delivery[Ending]]) -> None:
         """An order that is over holds nothing; one that ends before it begins will never begin."""
         holds = await store.lock_holds(tx, _by_order(endings), terms.memory_ttl)
-        await store.keep_turn(tx, turn(holds, ended), terms)
+        facts = [(ending.event.order_id, ending.event.fact) for ending in endings]
+        await store.keep_turn(tx, turn(holds, facts), terms)
 
     handlers.on(OrderUnpaid)(give_back)
     handlers.on(OrderCancelled)(give_back)

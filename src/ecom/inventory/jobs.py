@@ -9,7 +9,8 @@ from dovecote.events import Cause
 from dovecote.schedule import Job, JobContext
 from ecom.contracts.inventory import EXPIRED, InventoryReservationFailed
 from ecom.inventory import manual_store, store
-from ecom.inventory.domain import Status, expired, turn
+from ecom.inventory.domain import Status, turn
+from ecom.inventory.holds import Fact
 from ecom.inventory.store import Terms
 
 # A run ends after so many batches; the next one goes on.
@@ -45,9 +46,10 @@ async def expire_orders(context: JobContext, terms: Terms, batch_size: int) -> N
         if not due:
             return
         async with context.database.transaction("work") as tx:
-            step = turn(await store.lock_known_holds(tx, due), expired)
-            await store.keep_turn(tx, step, terms)
-            for hold in step.changed:
+            holds = await store.lock_known_holds(tx, due)
+            expired = turn(holds, [(order_id, Fact.OVERDUE) for order_id in holds])
+            await store.keep_turn(tx, expired, terms)
+            for hold in expired.changed:
                 event = InventoryReservationFailed(order_id=hold.order_id, emitted_at=tx.now, reason=EXPIRED)
                 tx.publish(event, of=hold.aggregate, because=Cause(hold.trace_id))
 

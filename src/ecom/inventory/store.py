@@ -15,7 +15,8 @@ from dovecote.database import Database, Transaction
 from dovecote.errors import DovecoteError
 from dovecote.events import Traced
 from dovecote.sql import Sql
-from ecom.inventory.domain import Hold, HoldState, Stock, Turn, Verdict, take
+from ecom.inventory.domain import Hold, Stock, Turn, Verdict, take
+from ecom.inventory.holds import HoldState
 
 # Inserted sorted, before anything is locked: whoever needs a row that another transaction is inserting waits
 # here, holding only rows that sort before it.
@@ -197,7 +198,7 @@ async def keep_verdicts(tx: Transaction, verdicts: Sequence[Verdict], stock: Map
 
 
 async def keep_turn(tx: Transaction, turn: Turn, terms: Terms) -> None:
-    """Write one step of many holds: reservations and counts move together."""
+    """Write what facts did to holds: reservations and counts move together."""
     if turn.moves_stock:
         await tx.fetch(LOCK_STOCK_OF_ORDERS, [*turn.confirm, *turn.release, *turn.restock])
         await tx.execute(MOVE_RESERVATIONS, turn.confirm, turn.release, turn.restock, tx.now)
