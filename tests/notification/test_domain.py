@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -11,7 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom.notification.domain import Mail, Notification, OrderPlaced, Patience, PaymentFailed, Recipient, Status, fail
+from ecom.notification.domain import (
+    LEADS_TO,
+    MAILS,
+    Fact,
+    Mail,
+    Notification,
+    OrderPlaced,
+    Outcome,
+    Patience,
+    PaymentFailed,
+    Recipient,
+    Status,
+    fail,
+    standing,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = Patience(tries_max=3, first_delay=timedelta(seconds=30))
@@ -20,6 +35,29 @@ PATIENCE = Patience(tries_max=3, first_delay=timedelta(seconds=30))
 def pending() -> Notification:
     mail = Mail(uuid4(), "ann@example.org", "s", "b")
     return Notification(mail.event_id, "order.created.v1", 1, "topic", mail, "0" * 32)
+
+
+def test_every_pair_has_an_outcome() -> None:
+    """No fact can reach a notification that the table does not name; no outcome is idle."""
+    assert set(MAILS) == set(itertools.product(Status, Fact))
+    assert set(MAILS.values()) == set(Outcome)
+
+
+def test_a_statement_moves_by_one_fact() -> None:
+    """An outcome that a statement writes for many belongs to one fact: its statuses are all that there is to know."""
+    for outcome in LEADS_TO:
+        assert len({fact for (_, fact), each in MAILS.items() if each is outcome}) == 1
+        assert standing(outcome)
+
+
+@pytest.mark.parametrize(("status", "failures"), list(itertools.product(Status, (0, 2))))
+def test_a_failure_goes_where_the_table_says(status: Status, failures: int) -> None:
+    """The last try and any other, from every status."""
+    before = replace(pending(), status=status, retry_count=failures)
+    outcome = MAILS[status, Fact.REFUSED_FOR_GOOD if failures == 2 else Fact.REFUSED]
+    after = fail(before, "451 busy", PATIENCE, NOW)
+    assert after.status is LEADS_TO.get(outcome, status)
+    assert (after == before) == (outcome not in LEADS_TO)
 
 
 def test_three_failures_are_the_end() -> None:

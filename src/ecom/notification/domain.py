@@ -1,10 +1,11 @@
-"""What notification decides: whom to write to, and when a mail that does not go out is given up. Pure."""
+"""What notification decides: whom to write to, and what becomes of a mail: a table. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import ClassVar
 from uuid import UUID
 
@@ -149,6 +150,59 @@ class Status(StrEnum):
     DEAD_LETTER = "DEAD_LETTER"
 
 
+class Fact(Enum):
+    """What a notification is told, by the mail server, by the clock and by operators."""
+
+    TAKEN = "the server took the mail"
+    REFUSED = "a try failed, and others are left"
+    REFUSED_FOR_GOOD = "the last try failed"
+    DUE = "the time of the next try has come"
+    REQUEUED = "an operator wants it sent once more"
+
+
+class Outcome(Enum):
+    """What a fact does to a notification. The last two change nothing."""
+
+    SEND = "it is out: SENT"
+    WAIT = "it waits for its next try: FAILED"
+    GIVE_UP = "it is given up, and operators hear it: DEAD_LETTER"
+    TRY_AGAIN = "it is tried once more: PENDING"
+    REVIVE = "it is tried once more, with new patience: PENDING"
+    KNOWN = "this was so already, or is under way"
+    TOO_LATE = "it has been decided otherwise meanwhile"
+
+
+def _mails() -> Mapping[tuple[Status, Fact], Outcome]:
+    """The whole machine, a row for each status; the columns stand in the order of Fact."""
+    o = Outcome
+    known, late = o.KNOWN, o.TOO_LATE
+    # taken, refused, refused for good, due, requeued
+    rows = {
+        Status.PENDING: (o.SEND, o.WAIT, o.GIVE_UP, known, known),
+        Status.SENT: (known, late, late, late, late),
+        Status.FAILED: (o.SEND, known, known, o.TRY_AGAIN, late),
+        Status.DEAD_LETTER: (late, known, known, late, o.REVIVE),
+    }
+    return {(status, fact): outcome for status, row in rows.items() for fact, outcome in zip(Fact, row, strict=True)}
+
+
+MAILS = _mails()
+
+LEADS_TO: Mapping[Outcome, Status] = {
+    Outcome.SEND: Status.SENT,
+    Outcome.WAIT: Status.FAILED,
+    Outcome.GIVE_UP: Status.DEAD_LETTER,
+    Outcome.TRY_AGAIN: Status.PENDING,
+    Outcome.REVIVE: Status.PENDING,
+}
+"""Every other outcome leaves the notification as it is."""
+
+
+def standing(outcome: Outcome) -> tuple[Status, ...]:
+    """The statuses in which a fact has this outcome: what a statement that moves many at once may touch."""
+    return tuple(status for status in Status if any(MAILS[status, fact] is outcome for fact in Fact))
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How often a mail is tried, and how long after a failed try comes the next."""
@@ -189,15 +243,17 @@ def fail(notification: Notification, error: str, patience: Patience, now: dateti
 
     A try whose notification is no longer PENDING was answered before and changes nothing.
     """
-    if notification.status is not Status.PENDING:
-        return notification
     failures = notification.retry_count + 1
-    dead = failures >= patience.tries_max
+    fact = Fact.REFUSED_FOR_GOOD if failures >= patience.tries_max else Fact.REFUSED
+    outcome = MAILS[notification.status, fact]
+    if outcome not in LEADS_TO:
+        return notification
+    dead = outcome is Outcome.GIVE_UP
     # The server's words like to quote the address; it has its own column and no place in logs.
     reason = error.replace(notification.mail.to, "<recipient>")[:ERROR_CHARS_MAX]
     return replace(
         notification,
-        status=Status.DEAD_LETTER if dead else Status.FAILED,
+        status=LEADS_TO[outcome],
         retry_count=failures,
         last_error=reason,
         next_attempt_at=None if dead else now + patience.delay(failures),

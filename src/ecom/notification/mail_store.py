@@ -1,4 +1,7 @@
-"""All SQL about what becomes of a mail: sent, failed, tried again, given up, asked for once more."""
+"""All SQL about what becomes of a mail: sent, failed, tried again, given up, asked for once more.
+
+Which statuses a statement may touch is the table's word (`domain.MAILS`), given as a parameter.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ from uuid import UUID
 
 from dovecote.database import Database, Record, Transaction
 from dovecote.sql import Sql
-from ecom.notification.domain import Mail, Notification, Status
+from ecom.notification.domain import Mail, Notification, Outcome, Status, standing
 from ecom.notification.store import intend, notification
+
+SENDABLE, RETRIABLE, REVIVABLE = map(standing, (Outcome.SEND, Outcome.TRY_AGAIN, Outcome.REVIVE))
 
 # A row already SENT is left alone. Not locked first: a mail stands in one intent at a time, so nobody else wants these
 # rows, and a lock was a second write of each.
 MARK_SENT = Sql("""
     UPDATE notification
        SET status = 'SENT', next_attempt_at = NULL, updated_at = $2
-     WHERE event_id = ANY($1::uuid[]) AND status IN ('PENDING', 'FAILED')
+     WHERE event_id = ANY($1::uuid[]) AND status = ANY($3::text[])
 """)
 LOCK_NOTIFICATIONS = Sql("""
     SELECT event_id, event_type, user_id, recipient_email, subject, body, source_topic, trace_id, status, retry_count,
@@ -49,7 +54,7 @@ TRY_AGAIN = Sql("""
       FROM (SELECT event_id FROM notification
              WHERE event_id IN (SELECT event_id FROM notification
                                  WHERE next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $3)
-               AND status = 'FAILED'
+               AND status = ANY($4::text[])
              ORDER BY event_id FOR UPDATE) AS due
      WHERE n.event_id = due.event_id
     RETURNING n.event_id, n.recipient_email, n.subject, n.body
@@ -57,7 +62,7 @@ TRY_AGAIN = Sql("""
 REVIVE = Sql("""
     UPDATE notification
        SET status = 'PENDING', retry_count = 0, tries = tries + 1, updated_at = $2
-     WHERE event_id = $1 AND status = 'DEAD_LETTER'
+     WHERE event_id = $1 AND status = ANY($3::text[])
     RETURNING event_id, recipient_email, subject, body
 """)
 DEAD_LETTER = Sql("SELECT event_id, status FROM notification_dead_letter WHERE id = $1")
@@ -91,7 +96,7 @@ DEAD_LETTERS = Sql("""
 
 async def mark_sent(tx: Transaction, event_ids: Sequence[UUID]) -> int:
     """These mails are out; says how many were not known to be."""
-    return await tx.execute(MARK_SENT, event_ids, tx.now)
+    return await tx.execute(MARK_SENT, event_ids, tx.now, SENDABLE)
 
 
 async def lock(tx: Transaction, event_ids: Sequence[UUID]) -> dict[UUID, Notification]:
@@ -118,7 +123,7 @@ async def keep_failures(tx: Transaction, failed: Sequence[Notification]) -> None
 
 async def try_again(tx: Transaction, *, due: datetime, limit: int) -> int:
     """Send failed mails whose next try is due by then once more; says how many."""
-    rows = await tx.fetch(TRY_AGAIN, due, tx.now, limit)
+    rows = await tx.fetch(TRY_AGAIN, due, tx.now, limit, RETRIABLE)
     intend(tx, [_mail(row) for row in rows])
     return len(rows)
 
@@ -138,7 +143,7 @@ async def requeue(tx: Transaction, number: UUID) -> Requeue:
     await tx.fetch(LOCK_NOTIFICATIONS, [found["event_id"]])
     if await tx.execute(MARK_REQUEUED, number, tx.now) == 0:
         return Requeue("REQUEUED")
-    row = await tx.fetchrow(REVIVE, found["event_id"], tx.now)
+    row = await tx.fetchrow(REVIVE, found["event_id"], tx.now, REVIVABLE)
     if row is not None:
         intend(tx, [_mail(row)])
     return Requeue("DEAD_LETTER")
