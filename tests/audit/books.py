@@ -1,9 +1,9 @@
-"""A small shop whose books agree: one order sold, one refused, three products. Tests break one thing each."""
+"""A small shop whose books agree: one order sold, one refused, four products. Tests break one thing each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +12,11 @@ import asyncpg
 from dovecote import Service, envelope, ids
 from dovecote.kafka import LogRecord
 from ecom.audit import topiclog
-from ecom.audit.evidence import gather
-from ecom.audit.invariants import INVARIANTS
+from ecom.audit.evidence import Evidence, Given, gather
+from ecom.audit.invariants import INVARIANTS, Check
 from ecom.audit.run import ask
 from ecom.audit.topiclog import OURS
+from ecom.audit.vitals import Vitals
 from ecom.provider.interface import Operation
 from ecom.provider.ledger import Entry, Mark
 
@@ -24,9 +25,12 @@ SOLD, REFUSED = "ord_sold", "ord_refused"
 ORDER = """
     INSERT INTO orders VALUES
         ('ord_sold', 7, 'USD', 'CONFIRMED', NULL, true, true, 2, 12.50, NULL, 'card',
-         '[{"sku": "a", "quantity": 2}, {"sku": "b", "quantity": 1}]', 't', now() + '15 min', now(), now()),
+         '[{"productId": "a", "sku": "a", "quantity": 2, "unitPrice": "5.00"},
+           {"productId": "b", "sku": "b", "quantity": 1, "unitPrice": "2.50"}]', 'trace-sold',
+         now() + '15 min', now(), now()),
         ('ord_refused', 8, 'USD', 'FAILED', 'PAYMENT_DECLINED', false, false, 2, 5.00, NULL, 'card-declined',
-         '[{"sku": "a", "quantity": 1}]', 't', now() + '15 min', now(), now());
+         '[{"productId": "a", "sku": "a", "quantity": 1, "unitPrice": "5.00"}]', 'trace-refused',
+         now() + '15 min', now(), now());
     INSERT INTO order_transition (order_id, sequence, from_status, to_status, reason, at) VALUES
         ('ord_sold', 2, 'PAYMENT_PENDING', 'CONFIRMED', NULL, now()),
         ('ord_refused', 2, 'PAYMENT_PENDING', 'FAILED', 'PAYMENT_DECLINED', now());
@@ -47,6 +51,9 @@ PAYMENT = """
                          user_id, sequence, trace_id, created_at, updated_at) VALUES
         ('ord_sold', 'pay_sold', 'CAPTURED', 'AUTHORIZED', 'CAPTURED', NULL, 1250, 'USD', 7, 2, 't', now(), now()),
         ('ord_refused', 'pay_refused', 'DECLINED', 'FAILED', 'NONE', NULL, 500, 'USD', 8, 1, 't', now(), now());
+"""
+NOTIFICATION = """
+    INSERT INTO order_recipient VALUES ('ord_sold', 7, NULL, now()), ('ord_refused', 8, NULL, now());
 """
 PRODUCT = """
     INSERT INTO product (id, name, name_folded, category, brand, price, currency, description, colors, sizes,
@@ -110,7 +117,10 @@ def entry(operation: Operation, reference: str, minor: int, **changes: Any) -> E
 
 @dataclass
 class Books:
-    """The shop's tables, the provider's ledger and the topics, to be looked at and to be spoiled."""
+    """The shop's tables, the provider's ledger and the topics, to be looked at and to be spoiled.
+
+    All tables are seen through one connection, in a transaction that the test's end rolls back.
+    """
 
     services: dict[str, Service]
     connection: asyncpg.Connection
@@ -122,6 +132,13 @@ class Books:
             entry(Operation.AUTHORIZE, REFUSED, 500, outcome=Mark.DECLINED, reason="CARD_DECLINED"),
         ]
     )
+    vitals: list[Vitals] = field(default_factory=list)
+    given: Given = field(default_factory=Given)
+    ahead: timedelta = timedelta(0)
+
+    def copied(self) -> Books:
+        """The same books, to be spoiled without harm to these."""
+        return replace(self, services=dict(self.services), records=list(self.records), entries=list(self.entries))
 
     async def run(self, name: str, script: str) -> None:
         """SQL in a service's schema, as its owner."""
@@ -147,18 +164,19 @@ class Books:
             *(row.get("created_at", now), now if status == "SENT" else None),
         )
         if status == "SENT":
-            self.send(event_type, value, sequence)
-            await self.hear(event_type, event_id)
+            self.send(event_type, value, sequence, key=order_id)
+            await self.hear(event_type, event_id, order_id)
         return event_id
 
-    def send(self, topic: str, value: bytes, sequence: int = 1) -> None:
-        """A record on its topic, as our relay sends it."""
-        offset = len(self.records)
+    def send(self, topic: str, value: bytes, sequence: int = 1, *, key: str = "k") -> LogRecord:
+        """A record at the end of its topic, as our relay sends it."""
+        offset = sum(record.topic == topic for record in self.records)
         headers = [(OURS, str(sequence).encode())]
-        self.records.append(LogRecord(topic, 0, offset, b"k", value, headers, 0))
+        self.records.append(LogRecord(topic, 0, offset, key.encode(), value, headers, 0))
+        return self.records[-1]
 
-    async def hear(self, topic: str, event_id: UUID) -> None:
-        """An inbox row in every service that hears the topic."""
+    async def hear(self, topic: str, event_id: UUID, order_id: str) -> None:
+        """An inbox row in every service that hears the topic, and a mail where that is the notification service."""
         for name, service in self.services.items():
             if topic in service.heard:
                 await self.use(name)
@@ -166,14 +184,40 @@ class Books:
                     "INSERT INTO consumed_event_record VALUES ($1, $2, $3, 'PROCESSED', 0, now())",
                     *(service.group, event_id, topic),
                 )
+                if name == "notification":
+                    await self.mail(topic, event_id, order_id)
 
-    async def findings(self) -> set[str]:
-        """The names of the invariants that are broken."""
-        return {name for name, _ in await self.places()}
+    async def mail(self, event_type: str, event_id: UUID, order_id: str) -> None:
+        """A mail that was sent about an event; the schema is notification's."""
+        await self.connection.execute(
+            """INSERT INTO notification (event_id, event_type, order_id, user_id, recipient_email, subject, body,
+                                         source_topic, trace_id, status, retry_count, tries, sequence, created_at,
+                                         updated_at)
+               VALUES ($1, $2, $3, 7, 'a@example.local', 's', 'b', $2, 't', 'SENT', 0, 1, 0, now(), now())""",
+            *(event_id, event_type, order_id),
+        )
+
+    async def evidence(self) -> Evidence:
+        """What the audit sees; every group has committed the ends of its topics unless a test says otherwise."""
+        services = {service.blueprint.name: service for service in self.services.values()}
+        log = topiclog.collect(self.records)
+        committed = {
+            (service.group, topic, partition): end
+            for service in services.values()
+            for (topic, partition), end in log.ends.items()
+            if topic in service.heard
+        }
+        vitals = self.vitals or [Vitals(committed), Vitals(committed)]
+        found = await gather(services, entries=self.entries, log=log, vitals=vitals, given=self.given)
+        return replace(found, now=found.now + self.ahead)
 
     async def places(self) -> dict[tuple[str, str], list[str]]:
         """Every question that finds something, by its invariant and its sentence, with the lines it finds."""
-        services = {service.blueprint.name: service for service in self.services.values()}
-        evidence = await gather(services, entries=self.entries, log=topiclog.collect(self.records))
-        answers = await ask(INVARIANTS, evidence)
+        answers = await ask(INVARIANTS, await self.evidence())
         return {(each.name, each.what): rows for each, rows in zip(INVARIANTS, answers, strict=True) if rows}
+
+
+def sentence(check: Check) -> tuple[str, str]:
+    """A question as `places` names it."""
+    [found] = [each for each in INVARIANTS if each.check is check]
+    return found.name, found.what

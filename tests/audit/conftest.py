@@ -1,4 +1,4 @@
-"""The small shop of `books`, on a database of the test's own."""
+"""The small shop of `books`: made once for a module, spoiled in a transaction that each test rolls back."""
 
 from __future__ import annotations
 
@@ -6,34 +6,61 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 
+from dovecote.clock import Clock
+from dovecote.database import Database
 from ecom.shop import Shop
-from tests.audit.books import DOCUMENTS, EVENTS, INVENTORY, ORDER, PAYMENT, PRICES, PRODUCT, Books
+from tests.audit.books import DOCUMENTS, EVENTS, INVENTORY, NOTIFICATION, ORDER, PAYMENT, PRICES, PRODUCT, Books
+
+
+class OneConnection:
+    """A pool of one connection that all services share: what one test has changed, all of them see, and nobody else."""
+
+    def __init__(self, connection: asyncpg.Connection, schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+
+    @contextlib.asynccontextmanager
+    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:
+        """The connection, in the schema of a service; ``timeout`` is what a pool of many would wait for one."""
+        del timeout
+        await self._connection.execute(f"SET search_path TO {self._schema}")
+        yield self._connection
+
+
+@pytest.fixture(scope="module")
+async def clean(module_database_url: str, bootstrap: str) -> AsyncIterator[Books]:
+    """The shop whose books agree."""
+    services = await asyncio.to_thread(Shop.all(os.environ).services, module_database_url, bootstrap)
+    connection = await asyncpg.connect(module_database_url)
+    for service in services.values():
+        pool = OneConnection(connection, service.schema)
+        service._database = Database(pool, url=module_database_url, settings={}, voice=service.voice, clock=Clock())
+        await service.database.read_clock()
+    books = Books(services, connection)
+    for name, script in (
+        ("order", ORDER + PRICES),
+        ("inventory", INVENTORY),
+        ("payment", PAYMENT),
+        ("notification", NOTIFICATION),
+        ("product", PRODUCT),
+        ("search", DOCUMENTS),
+    ):
+        await books.run(name, script)
+    for event in EVENTS:
+        await books.store(*event)
+    yield books
+    await connection.close()
 
 
 @pytest.fixture
-async def books(database_url: str, bootstrap: str) -> AsyncIterator[Books]:
-    """The shop whose books agree."""
-    shop = Shop.all(os.environ)
-    services = await asyncio.to_thread(shop.services, database_url, bootstrap)
-    async with contextlib.AsyncExitStack() as stack:
-        for service in services.values():
-            await service.connect()
-            stack.push_async_callback(service.stop)
-        connection = await asyncpg.connect(database_url)
-        stack.push_async_callback(connection.close)
-        books = Books(services, connection)
-        for name, script in (
-            ("order", ORDER + PRICES),
-            ("inventory", INVENTORY),
-            ("payment", PAYMENT),
-            ("product", PRODUCT),
-            ("search", DOCUMENTS),
-        ):
-            await books.run(name, script)
-        for event in EVENTS:
-            await books.store(*event)
-        yield books
+async def books(clean: Books) -> AsyncIterator[Books]:
+    """Those books, to be spoiled."""
+    transaction = clean.connection.transaction()
+    await transaction.start()
+    yield clean.copied()
+    await transaction.rollback()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from dovecote import Database, Record, Service
 from ecom.audit import store
+from ecom.audit.accounts import Account, accounts_of
+from ecom.audit.journal import Line
 from ecom.audit.topiclog import TopicLog
+from ecom.audit.vitals import Vitals
 from ecom.inventory.service import NAME as INVENTORY
 from ecom.notification.service import NAME as NOTIFICATION
 from ecom.order.domain import Status
@@ -17,35 +20,38 @@ from ecom.order.service import NAME as ORDER
 from ecom.payment.money import minor_units
 from ecom.payment.service import NAME as PAYMENT
 from ecom.product.service import NAME as PRODUCT
-from ecom.provider.interface import Operation
-from ecom.provider.ledger import Entry, Mark
+from ecom.provider.ledger import Entry
 from ecom.search.service import NAME as SEARCH
 
 GRACE = timedelta(seconds=30)
 """How late something may be before it counts as stuck."""
+
+ORDERS_PAGE = 50_000
 
 ENDED = frozenset({Status.FAILED, Status.TIMED_OUT, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFact:
-    """An order as the order service has it."""
+    """An order as the order service has it; ``digest`` stands for its SKUs and quantities."""
 
     status: Status
     currency: str
     total_minor: int
     skus: int
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The reservations of an order, counted by status."""
+    """The reservations of an order, counted by status; ``digest`` stands for their SKUs and quantities."""
 
     lines: int
     skus: int
     reserved: int
     confirmed: int
     released: int
+    digest: str
 
     @property
     def is_mixed(self) -> bool:
@@ -53,22 +59,28 @@ class Holding:
         return max(self.reserved, self.confirmed, self.released) != self.lines
 
 
-@dataclass(slots=True)
-class Account:
-    """What the provider did for one order, by its own ledger; amounts in minor units."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What only the caller can know; without it the questions about it find nothing.
 
-    authorized: list[Entry] = field(default_factory=list)
-    given_back: int = 0
+    ``journal`` is what clients asked and were answered. ``dead_letters`` names poison that was put in on purpose, as
+    eventId or TOPIC/PARTITION/OFFSET, with ``GROUP `` before it where one group is meant; ``failed_events`` the
+    eventIds of outbox records that had to fail. ``mailbox`` holds the keys (eventIds) of the mails that arrived.
+    """
 
-    @property
-    def net(self) -> int:
-        """What of the customer's money is held or taken."""
-        return sum(entry.amount_minor for entry in self.authorized) - self.given_back
+    journal: Sequence[Line] = ()
+    dead_letters: frozenset[str] = frozenset()
+    failed_events: frozenset[UUID] = frozenset()
+    mailbox: frozenset[UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything the questions are asked of; ``unknown`` are orders whose payment waits for the provider's word."""
+    """Everything the questions are asked of.
+
+    ``unknown`` are orders whose payment waits for the provider's word; ``vitals`` are looks at what only two looks can
+    judge, the oldest first.
+    """
 
     services: Mapping[str, Service]
     now: datetime
@@ -78,6 +90,8 @@ class Evidence:
     accounts: Mapping[str, Account]
     entries: Sequence[Entry]
     log: TopicLog
+    vitals: Sequence[Vitals] = ()
+    given: Given = Given()
 
     @property
     def order(self) -> Database:
@@ -97,7 +111,12 @@ class Evidence:
     @property
     def notification(self) -> Database:
         """The notification service's schema."""
-        return self.services[NOTIFICATION].database
+        return self.mailer.database
+
+    @property
+    def mailer(self) -> Service:
+        """The notification service."""
+        return self.services[NOTIFICATION]
 
     @property
     def product(self) -> Database | None:
@@ -120,14 +139,21 @@ class Evidence:
         return None if service is None else service.database
 
 
-async def gather(services: Mapping[str, Service], *, entries: Sequence[Entry], log: TopicLog) -> Evidence:
+async def gather(
+    services: Mapping[str, Service],
+    *,
+    entries: Sequence[Entry],
+    log: TopicLog,
+    vitals: Sequence[Vitals] = (),
+    given: Given = Given(),
+) -> Evidence:
     """Read the services' facts, after the ledger and the topics were read; the services must be connected."""
     order = services[ORDER].database
     payments = await services[PAYMENT].database.fetch(store.PAYMENTS)
     return Evidence(
         services=services,
         now=order.now,
-        orders={row["id"]: _order(row) for row in await order.fetch(store.ORDERS)},
+        orders=await _orders(order),
         unknown=frozenset(row["order_id"] for row in payments if row["settlement"] == "UNKNOWN"),
         holdings={
             row["order_id"]: Holding(**{name: row[name] for name in Holding.__slots__})
@@ -136,26 +162,23 @@ async def gather(services: Mapping[str, Service], *, entries: Sequence[Entry], l
         accounts=accounts_of(entries, {row["payment_id"]: row["order_id"] for row in payments}),
         entries=entries,
         log=log,
+        vitals=tuple(vitals),
+        given=given,
     )
 
 
-def accounts_of(entries: Iterable[Entry], references: Mapping[str, str]) -> dict[str, Account]:
-    """The ledger by order, whether the provider was given the order's id for reference or the payment's."""
-    accounts: dict[str, Account] = defaultdict(Account)
-    for entry in entries:
-        if entry.outcome is not Mark.APPROVED:
-            continue
-        account = accounts[references.get(entry.reference, entry.reference)]
-        match entry.operation:
-            case Operation.AUTHORIZE:
-                account.authorized.append(entry)
-            case Operation.VOID | Operation.REFUND:
-                account.given_back += entry.amount_minor
-            case Operation.CAPTURE:
-                pass  # what was held is now taken: still the same money
-    return dict(accounts)
+async def _orders(database: Database) -> dict[str, OrderFact]:
+    """Every order, a page at a time."""
+    orders: dict[str, OrderFact] = {}
+    after = ""
+    while page := await database.fetch(store.ORDERS, after, ORDERS_PAGE):
+        orders.update((row["id"], _order(row)) for row in page)
+        if len(page) < ORDERS_PAGE:
+            break
+        after = page[-1]["id"]
+    return orders
 
 
 def _order(row: Record) -> OrderFact:
     total = minor_units(row["total_amount"], row["currency"])
-    return OrderFact(Status(row["status"]), row["currency"], total, row["skus"])
+    return OrderFact(Status(row["status"]), row["currency"], total, row["skus"], row["digest"])

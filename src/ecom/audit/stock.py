@@ -24,15 +24,18 @@ async def unbalanced(evidence: Evidence) -> list[str]:
 
 
 async def partly_held(evidence: Evidence) -> list[str]:
-    """I3: the SKUs of an order stand alike, and are those that were ordered."""
+    """I3: an order has one reservation a SKU, they stand alike, and they are what was ordered."""
     rows = []
     for order_id, holding in evidence.holdings.items():
+        order = evidence.orders.get(order_id)
         if holding.is_mixed:
             rows.append(
                 f"{order_id}: {holding.reserved} reserved, {holding.confirmed} confirmed, {holding.released} released"
             )
         elif holding.lines != holding.skus:
             rows.append(f"{order_id}: {holding.lines} reservations for {holding.skus} SKUs")
-        elif (order := evidence.orders.get(order_id)) and order.skus != holding.skus:
+        elif order and order.skus != holding.skus:
             rows.append(f"{order_id}: {holding.skus} of {order.skus} SKUs")
+        elif order and order.digest != holding.digest:
+            rows.append(f"{order_id}: other SKUs or quantities than were ordered")
     return rows

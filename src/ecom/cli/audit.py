@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ecom.audit.evidence import Given
     from ecom.shop import Shop
 
 # A shop may have another's catalogue; these services then have no schema here.
@@ -24,15 +25,70 @@ def audit(
     json: Annotated[bool, typer.Option("--json", help="The findings as one JSON list.")] = False,
     prefix: Annotated[str, typer.Option(help="Goes before every schema, topic and group.")] = "",
     book: Annotated[Path | None, typer.Option(help="The provider's ledger; the home's own where not given.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="The clients' own journal, to hold the shop to it.")] = None,
+    expected_dead_letters: Annotated[
+        Path | None, typer.Option(help="Known poison, a line each: eventId or TOPIC/PARTITION/OFFSET.")
+    ] = None,
+    expected_failed: Annotated[
+        Path | None, typer.Option(help="eventIds of outbox records that had to fail, a line each.")
+    ] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="Say what is asked, and ask nothing.")] = False,
 ) -> None:
     """Compare the books of a shop that runs, or of one that is stopped; exit 1 where they differ."""
     from ecom.cli import logs, loop
 
+    if list_only:
+        _list(as_json=json)
+        return
     logs.set_up("WARNING")
-    raise typer.Exit(loop.run(_audit(prefix, book, quiesced=quiesced, as_json=json)))
+    given = _given(journal, expected_dead_letters, expected_failed)
+    raise typer.Exit(loop.run(_audit(prefix, book, given, quiesced=quiesced, as_json=json)))
 
 
-async def _audit(prefix: str, book: Path | None, *, quiesced: bool, as_json: bool) -> int:
+def _list(*, as_json: bool) -> None:
+    import msgspec
+
+    from ecom.audit.invariants import ELSEWHERE, INVARIANTS
+
+    if as_json:
+        rows = [{"invariant": each.name, "when": each.when.value, "what": each.what} for each in INVARIANTS]
+        typer.echo(msgspec.json.encode(rows).decode())
+        return
+    for each in INVARIANTS:
+        typer.echo(f"{each.name:<4} {each.when.value:<12} {each.what}")
+    for name, why in ELSEWHERE.items():
+        typer.echo(f"{name:<4} {'not here':<12} {why}")
+
+
+def _given(journal: Path | None, dead_letters: Path | None, failed: Path | None) -> Given:
+    """What the options name. Raises typer.BadParameter or JournalError where a file is not what it should be."""
+    from uuid import UUID
+
+    from ecom.audit.evidence import Given
+    from ecom.audit.journal import read
+
+    try:
+        failed_events = frozenset(map(UUID, _lines(failed)))
+    except ValueError as error:
+        raise typer.BadParameter(f"{failed} holds a line that is no eventId.") from error
+    return Given(
+        journal=tuple(read(journal)) if journal else (),
+        dead_letters=frozenset(_lines(dead_letters)),
+        failed_events=failed_events,
+    )
+
+
+def _lines(path: Path | None) -> list[str]:
+    """The lines of a file that say something."""
+    if path is None:
+        return []
+    try:
+        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error}.") from error
+
+
+async def _audit(prefix: str, book: Path | None, given: Given, *, quiesced: bool, as_json: bool) -> int:
     import asyncio
     import contextlib
 
@@ -52,7 +108,7 @@ async def _audit(prefix: str, book: Path | None, *, quiesced: bool, as_json: boo
             await service.connect()
             stack.push_async_callback(service.stop)
         findings = await compare(
-            services.values(), bootstrap=on.bootstrap, book=book or home.path / PROVIDER, quiesced=quiesced
+            services.values(), bootstrap=on.bootstrap, book=book or home.path / PROVIDER, quiesced=quiesced, given=given
         )
     if as_json:
         typer.echo(msgspec.json.encode(findings).decode())

@@ -74,20 +74,26 @@ class Admin:
         except KafkaException as error:
             raise UnavailableError(f"What {group} has not heard is not known: {error.args[0].str()}") from error
 
+    async def committed(self, group: str, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
+        """The offsets that the group has committed, by topic and partition; none for a partition without one.
+
+        Raises UnavailableError where the group's coordinator cannot say.
+        """
+        try:
+            return await asyncio.to_thread(self._committed_of, group, topics)
+        except KafkaException as error:
+            raise UnavailableError(f"What {group} has committed is not known: {error.args[0].str()}") from error
+
     # -- blocking -----------------------------------------------------------------------------------------
 
     def _topics(self) -> Mapping[str, int]:
         try:
             found = self._client.list_topics(timeout=REQUEST_SECONDS).topics
         except KafkaException as error:
-            raise UnavailableError(
-                f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}"
-            ) from error
+            raise UnavailableError(f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}") from error
         return {name: len(topic.partitions) for name, topic in found.items()}
 
-    def _ensure(
-        self, names: Sequence[str], partitions: int, replication: int, settings: dict[str, str]
-    ) -> list[str]:
+    def _ensure(self, names: Sequence[str], partitions: int, replication: int, settings: dict[str, str]) -> list[str]:
         known = self._topics()
         missing = [name for name in dict.fromkeys(names) if name not in known]
         if not missing:
@@ -100,9 +106,7 @@ class Admin:
                 created.append(name)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise UnavailableError(
-                        f"Topic {name} cannot be created: {error.args[0].str()}"
-                    ) from error
+                    raise UnavailableError(f"Topic {name} cannot be created: {error.args[0].str()}") from error
         return created
 
     def _delete(self, names: Sequence[str]) -> None:
@@ -176,6 +180,12 @@ class Admin:
             position = committed.get(key, -1)
             lag += end - (position if position >= 0 else earliest[key])
         return lag
+
+    def _committed_of(self, group: str, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
+        known = self._topics()
+        partitions = [TopicPartition(t, p) for t in topics for p in range(known.get(t, 0))]
+        found = self._committed(group, partitions) if partitions else {}
+        return {place: offset for place, offset in found.items() if offset >= 0}
 
     def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
         """Ask as a consumer that never joins its group.
