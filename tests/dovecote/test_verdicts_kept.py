@@ -18,6 +18,11 @@ from tests.dovecote.conftest import new_database
 from tests.dovecote.echo import EchoBench, Ping, fresh, plain, prepared
 
 READ = Sql("SELECT n FROM effect")
+FULL_DISK = """
+    CREATE OR REPLACE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON dead_letter FOR EACH ROW EXECUTE FUNCTION no_space();
+"""
 AGE = Sql("UPDATE consumed_event_record SET consumed_at = consumed_at - interval '1 year'")
 
 
@@ -110,3 +115,23 @@ async def test_a_table_altered_under_a_running_consumer_is_not_the_events_fault(
     finally:
         async with plain(url) as migration:
             await migration.execute("ALTER TABLE effect ALTER COLUMN n TYPE bigint")
+
+
+async def test_a_letter_that_cannot_be_written_keeps_the_batch(bench: EchoBench, url: str) -> None:
+    """C8: with no room for a letter the delivery fails, so the offset stays; later every effect and letter is there."""
+    bench.echo.broken = {3}
+    polled = [bench.message(Ping(n=1)), bench.raw(Ping.EVENT, b"{"), bench.message(Ping(n=2)), bench.message(Ping(n=3))]
+    async with plain(url) as operator:
+        await operator.execute(FULL_DISK)
+        try:
+            with pytest.raises(UnavailableError, match="no space left"):
+                await bench.deliver(*polled)
+            assert (await bench.effects(), len(await bench.inbox())) == ([1], 1), "what stood before it, and no more"
+            with pytest.raises(UnavailableError, match="no space left"):
+                await bench.deliver(polled[3])
+            assert (await bench.effects(), await bench.letters()) == ([1], [])
+        finally:
+            await operator.execute("DROP TRIGGER full_disk ON dead_letter")
+    await bench.deliver(*polled)
+    assert await bench.effects() == [1, 2]
+    assert [letter.offset for letter in await bench.letters()] == [polled[1].offset, polled[3].offset]
