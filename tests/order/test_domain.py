@@ -12,6 +12,7 @@ from dovecote.events import Cause
 from ecom.contracts.order import OrderCancelled, OrderConfirmed, OrderLine, OrderTimedOut
 from ecom.order.domain import (
     ALLOWED,
+    LEADS_TO,
     PUBLISHES,
     SAGA,
     Happening,
@@ -45,8 +46,9 @@ def standing(phase: Phase) -> Standing:
 
 
 def test_every_pair_has_an_outcome() -> None:
-    """Nothing can happen to an order that the table does not name."""
+    """Nothing can happen to an order that the table does not name; no outcome is idle."""
     assert set(SAGA) == set(product(Phase, Happening))
+    assert set(SAGA.values()) == set(Outcome)
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -67,6 +69,7 @@ def test_a_move_is_whole(phase: Phase, happening: Happening) -> None:
         assert (before.status, move.after.status) in ALLOWED
         assert move.event is not None
         assert PUBLISHES[move.after.status] == move.event.EVENT
+    assert move.after.phase is LEADS_TO.get(move.outcome, phase)
     if move.outcome in QUIET:
         assert move.after is before
     if move.after.status is Status.CONFIRMED:

@@ -28,6 +28,7 @@ COMMANDS = (
     "migrate",
     "topics",
     "contracts",
+    "machines",
     "outbox",
     "dlq",
     "trace",

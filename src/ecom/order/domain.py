@@ -93,6 +93,15 @@ def _saga() -> dict[tuple[Phase, Happening], Outcome]:
 
 SAGA = _saga()
 
+LEADS_TO: dict[Outcome, Phase] = {
+    Outcome.NOTE_PAYMENT: Phase.PAID,
+    Outcome.NOTE_STOCK: Phase.HELD,
+    Outcome.CONFIRM: Phase.CONFIRMED,
+    Outcome.FAIL: Phase.FAILED,
+    Outcome.TIME_OUT: Phase.TIMED_OUT,
+    Outcome.CANCEL: Phase.CANCELLED,
+}
+
 # A status that an order may take, and the event that says so: the audit reads both.
 PUBLISHES: dict[Status, str] = {
     Status.PAYMENT_PENDING: OrderCreated.EVENT,
