@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import httpx
@@ -18,13 +18,6 @@ from tests.order.pricing import LONG, body, line, until_waiting
 from tests.order.replicas import ORDERS, Replicas, assert_in_use, counted, insist, post, stuck, two
 from tests.order.stories import OrderShop, new_order, product
 from tests.twins import until_stuck
-
-
-@pytest.fixture
-async def replicas(database: Database) -> AsyncIterator[Replicas]:
-    """The service twice, at the client's prices."""
-    async with two(database) as clients:
-        yield clients
 
 
 async def test_fifty_callers_with_one_key(replicas: Replicas, database: Database) -> None:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from dovecote.database import Database
 from tests.order.pricing import body, line
-from tests.order.replicas import ORDERS, Replicas, counted, post, two
-
-
-@pytest.fixture
-async def replicas(database: Database) -> AsyncIterator[Replicas]:
-    """The service twice, at the client's prices."""
-    async with two(database) as clients:
-        yield clients
-
+from tests.order.replicas import ORDERS, Replicas, counted, post
 
 WHOLE = {**body(line("A", 1.5, quantity=2), line("B", 2)), "email": "a@b.example", "paymentMethod": "card"}
 

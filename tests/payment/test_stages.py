@@ -54,6 +54,16 @@ def test_facts_that_change_nothing_change_nothing() -> None:
                 assert decision.after == named, (payment.stage, fact)
 
 
+def test_the_providers_name_is_noted_once() -> None:
+    """Also by an answer that comes after a webhook has said it already; the first name stands."""
+    by_webhook = decide(tell(NEW, Fact.ORDERED).after, News(Fact.AUTHORIZED), NOW, Rules()).after
+    assert by_webhook.provider_payment_id is None
+    answered = tell(by_webhook, Fact.AUTHORIZED)
+    assert (answered.outcome, answered.after.provider_payment_id) == (Outcome.KNOWN, "sim_1")
+    other = decide(answered.after, News(Fact.AUTHORIZED, provider_payment_id="sim_2"), NOW, Rules())
+    assert other.after == answered.after
+
+
 def test_an_order_placed_otherwise_is_contradicted() -> None:
     """Once an order is known, its amount is: another one under the same id is named, and the first is charged."""
     ordered = tell(NEW, Fact.ORDERED).after

@@ -113,7 +113,7 @@ def decide(payment: Payment, news: News, now: datetime, rules: Rules) -> Decisio
     told = _with_terms(payment, news, outcome)
     step = STEPS.get(outcome)
     if step is None:
-        return Decision(payment, _noted(payment, told, outcome, now), outcome)
+        return Decision(payment, _noted(payment, told, news, outcome, now), outcome)
     if step.ask and told.amount_minor is None:
         # held for an order that ended before anybody said what it costs: it cannot be let go yet
         return Decision(payment, payment, Outcome.TOO_EARLY)
@@ -155,8 +155,11 @@ def _with_terms(payment: Payment, news: News, outcome: Outcome) -> Payment:
     )
 
 
-def _noted(before: Payment, told: Payment, outcome: Outcome, now: datetime) -> Payment:
+def _noted(before: Payment, told: Payment, news: News, outcome: Outcome, now: datetime) -> Payment:
     """A payment that stays at its stage: what it was told of itself, and that the provider owes an answer."""
+    if told.provider_payment_id is None and news.provider_payment_id is not None:
+        # a webhook by our name came before the provider's answer: its next one may use the provider's
+        told = changed(told, provider_payment_id=news.provider_payment_id)
     if outcome in (Outcome.LEAVE_OPEN, Outcome.LEAVE_TO_PEOPLE) and told.unknown_since is None:
         told = changed(told, unknown_since=now)
     return told if told == before else changed(told, updated_at=now)

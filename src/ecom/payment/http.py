@@ -29,7 +29,7 @@ from ecom.payment.webhook import SIGNATURE_HEADER, UnknownPayment, Webhook, is_s
 from ecom.web import idempotency
 from ecom.web.correlation import cause_of
 from ecom.web.idempotency import Running
-from ecom.web.problems import Problem
+from ecom.web.problems import RETRY_AFTER_SECONDS, Problem
 
 KEY_LENGTH_MAX = 80
 KEY_FIELD = "idempotencyKey"
@@ -138,6 +138,7 @@ def _payments(database: Database, desk: Desk) -> Sequence[HTTPRouteHandler]:
                 "PAYMENT_UNKNOWN",
                 f"There is no payment with the reference {error}; send it again later.",
                 field="providerPaymentId",
+                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             ) from error
         return ReceptionAnswer(reception.value)
 
