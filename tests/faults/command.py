@@ -45,7 +45,7 @@ class Command:
         out, err = await asyncio.wait_for(asyncio.shield(self.written), seconds)
         return Ended(self.process.returncode or 0, out.decode(), err.decode())
 
-    async def midway(self, *, final: int, seconds: float = 90) -> dict[str, str]:
+    async def midway(self, *, final: int, seconds: float = 240) -> dict[str, str]:
         """Wait until so many orders have ended while others are on their way; the status of every one then."""
 
         async def is_midway() -> dict[str, str]:

@@ -28,7 +28,7 @@ async def killed_midway(home: Home, *, final: int) -> dict[str, str]:
 
 async def finished(home: Home, *, before: dict[str, str], count: int) -> None:
     """Run a demo to its good end, and compare what there is then with what was there before."""
-    again = await (await demo(home, count)).ended(seconds=150)
+    again = await (await demo(home, count)).ended(seconds=300)
     assert again.code == 0, again.err
     assert again.report["orders"] == again.report["final"] >= len(before) + count
     assert (again.report["audit"], again.report["findings"]) == ("clean", [])
@@ -45,7 +45,7 @@ async def finished(home: Home, *, before: dict[str, str], count: int) -> None:
     assert complaints(home) == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_killed_shop_finishes_what_it_finds(own: Home) -> None:
     """No order that was stored before the kill is lost or left open, final ones stay as they were, the books agree."""
     before = await killed_midway(own, final=ORDERS // 4)
@@ -53,7 +53,7 @@ async def test_a_killed_shop_finishes_what_it_finds(own: Home) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_a_shop_killed_again_and_again_finishes_what_it_finds(own: Home) -> None:
     """The same after three kills, each in the midst of finishing what the one before left."""
     before: dict[str, str] = {}
@@ -64,7 +64,7 @@ async def test_a_shop_killed_again_and_again_finishes_what_it_finds(own: Home) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_shop_that_dies_with_its_database_comes_back(own: Home) -> None:
     """The launcher tries to start the shop until its database is back; customers wait, and no order is lost."""
     running = await demo(own, ORDERS)
@@ -79,9 +79,9 @@ async def test_a_shop_that_dies_with_its_database_comes_back(own: Home) -> None:
             record = own.record("shop")
             return record is not None and not record.pid
 
-        await eventually(has_tried_in_vain, seconds=60, what="the shop was started without its database")
+        await eventually(has_tried_in_vain, seconds=180, what="the shop was started without its database")
         await server.start_again()
-        ended = await running.ended(seconds=150)
+        ended = await running.ended(seconds=300)
         assert ended.code == 0, ended.err
         assert ended.report["orders"] == ended.report["final"] == ORDERS
         assert (ended.report["audit"], ended.report["findings"]) == ("clean", [])

@@ -14,7 +14,7 @@ from tests.faults.servers import kill_backends, postgres
 ORDERS = 500
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_restarted_database_costs_no_order_and_no_event(own: Home) -> None:
     """F4, rule 12: stop and start, `kill -9` of every backend, `kill -9` of the postmaster, each in mid-demo.
 
@@ -31,7 +31,7 @@ async def test_a_restarted_database_costs_no_order_and_no_event(own: Home) -> No
         await server.kill()
         await server.start_again()
 
-        ended = await running.ended(seconds=150)
+        ended = await running.ended(seconds=300)
         assert ended.code == 0, ended.err
         assert ended.report["orders"] == ended.report["final"] == ORDERS
         assert (ended.report["audit"], ended.report["findings"]) == ("clean", [])

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-STARTED_SECONDS_MAX = 15.0
+# A busy machine takes ten times as long as a quiet one.
+STARTED_SECONDS_MAX = 60.0
 
 
 @dataclass
@@ -32,7 +33,9 @@ class ProviderProcess:
         deadline = time.monotonic() + STARTED_SECONDS_MAX
         while not address.exists():
             assert self._child.poll() is None, "the provider ended before it listened"
-            assert time.monotonic() < deadline, "the provider did not start in time"
+            if time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError("the provider did not start in time")
             try:
                 self._child.wait(0.02)
             except subprocess.TimeoutExpired:
