@@ -15,7 +15,7 @@ from dovecote.settings import CleanupSettings
 from dovecote.sql import Sql
 from ecom.local import Servers
 from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import EchoBench, Ping, fresh, plain, prepared
+from tests.dovecote.echo import EchoBench, Ping, Pong, fresh, plain, prepared
 
 READ = Sql("SELECT n FROM effect")
 FULL_DISK = """
@@ -55,8 +55,8 @@ async def clean_after_a_year(bench: EchoBench) -> None:
 async def test_an_impostor_is_still_known_after_a_year(bench: EchoBench) -> None:
     """C5, C18: an open letter keeps the verdict on its eventId: a redrive gives the id no second effect."""
     event_id = uuid4()
-    await bench.deliver(bench.message(Ping(n=1), event_id=event_id))
-    await bench.deliver(bench.message(Ping(n=2), event_id=event_id))
+    await bench.deliver(bench.message(Pong(n=1), event_id=event_id))
+    await bench.deliver(bench.message(Pong(n=2), event_id=event_id))
     (letter,) = await bench.letters()
     await clean_after_a_year(bench)
     assert await bench.redrive.one(letter.id) == "DEAD"

@@ -152,7 +152,7 @@ def routes(database: Database, rules: Rules) -> list[HTTPRouteHandler]:
     @post("/api/orders/admin/outbox/replay-failed", status_code=200, summary="Send failed events again")
     async def replay_failed() -> str:
         """Sets up to 100 FAILED outbox records back to PENDING."""
-        replayed = await outbox.replay_failed(database)
+        replayed = await outbox.replay_failed(database, actor="an operator over HTTP")
         OUTBOX_REPLAYED.inc(replayed)
         return f"Replayed {replayed} failed outbox records."
 
