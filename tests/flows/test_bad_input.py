@@ -23,6 +23,7 @@ ORDERS = "/api/orders"
 INTENTS = "/api/payments/intents"
 STOCK = "/api/inventory/stock"
 RESERVE = "/api/inventory/reserve"
+KEY = "Idempotency-Key"
 
 
 def line(**changes: Any) -> dict[str, Any]:
@@ -60,6 +61,11 @@ class Bad:
     def of(cls, path: str, given: object, field: str | None) -> Bad:
         """With a JSON body; Python writes NaN and Infinity as the words that JSON does not know."""
         return cls(path, json.dumps(given).encode(), field)
+
+
+def keyed(key: str) -> tuple[tuple[str, str], ...]:
+    """The headers of a JSON body under an idempotency key."""
+    return (*JSON.items(), (KEY, key))
 
 
 DEEP = b"[" * 10_000 + b"]" * 10_000
@@ -100,6 +106,10 @@ BAD = {
     "intent of an endless amount": Bad.of(INTENTS, intent(amount="Infinity"), "amount"),
     "intent in no currency": Bad.of(INTENTS, intent(currency="XX"), "currency"),
     "intent with a long key": Bad.of(INTENTS, intent(idempotencyKey="k" * 81), "idempotencyKey"),
+    "intent without a key": Bad.of(INTENTS, without(intent(), "idempotencyKey"), "idempotencyKey"),
+    "intent with two keys": Bad(INTENTS, json.dumps(intent()).encode(), "idempotencyKey", 422, keyed("another")),
+    "intent with an endless header": Bad(INTENTS, json.dumps(intent()).encode(), KEY, 400, keyed("k" * 81)),
+    "order with an endless key": Bad(ORDERS, json.dumps(order(line())).encode(), KEY, 400, keyed("k" * 256)),
     "negative stock": Bad.of(STOCK, {"sku": "bad", "availableQuantity": -1}, "availableQuantity"),
     "stock beyond an integer": Bad.of(STOCK, {"sku": "bad", "availableQuantity": 2**63}, "availableQuantity"),
     "stock of no sku": Bad.of(STOCK, {"sku": "", "availableQuantity": 1}, "sku"),
