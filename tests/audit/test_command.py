@@ -8,10 +8,14 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
+from ecom.audit.invariants import ELSEWHERE, INVARIANTS
+from ecom.cli import app
 from ecom.local import Servers
 from ecom.local.home import REPOSITORY
 from ecom.shop import Shop
@@ -60,11 +64,40 @@ async def test_books_that_agree_exit_0_and_others_1(
 async def test_a_shop_with_anothers_catalogue_is_audited_without_it(
     shop: Shop, empty_database_url: str, embedded: Servers, tmp_path: Path
 ) -> None:
-    """Where product and search have no schema here, the rest is compared all the same."""
+    """Where product and search have no schema here, the rest is compared all the same; where nobody may write, too."""
     connection = await asyncpg.connect(empty_database_url)
     try:
         for name in ("product", "search"):
             await connection.execute(f"DROP SCHEMA {shop.schema(name)} CASCADE")
+        name = urlsplit(empty_database_url).path.lstrip("/")
+        await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     finally:
         await connection.close()
-    assert await audit(empty_database_url, embedded, tmp_path, "--prefix", shop.prefix) == (0, "The books agree.\n")
+    try:
+        assert await audit(empty_database_url, embedded, tmp_path, "--prefix", shop.prefix) == (0, "The books agree.\n")
+    finally:
+        connection = await asyncpg.connect(empty_database_url, server_settings={"default_transaction_read_only": "off"})
+        await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await connection.close()
+
+
+def test_the_list_says_what_is_asked() -> None:
+    """A line a question, also as JSON, and why two invariants are none; no server is needed."""
+    lines = CliRunner().invoke(app, ["audit", "--list"]).output.splitlines()
+    assert lines[0] == "I1   at any time  stock is below zero"
+    assert len(lines) == len(INVARIANTS) + len(ELSEWHERE)
+    asked = json.loads(CliRunner().invoke(app, ["audit", "--list", "--json"]).output)
+    assert asked[3] == {"invariant": "I4", "when": "at rest", "what": "an order waits beyond its deadline"}
+
+
+@pytest.mark.parametrize("option", ["--journal", "--expected-dead-letters", "--expected-failed"])
+def test_a_file_that_is_no_use_is_named(option: str, tmp_path: Path) -> None:
+    """Before any server is asked, a sentence says which file cannot be read, or which holds what it should not."""
+    missing = CliRunner().invoke(app, ["audit", option, str(tmp_path / "none")])
+    assert missing.exit_code != 0
+    assert "cannot be read" in f"{missing.output}{missing.exception}".replace("\n", " ")
+    if option != "--expected-dead-letters":  # whose names may be anything
+        (tmp_path / "wrong").write_text("nonsense\n")
+        wrong = CliRunner().invoke(app, ["audit", option, str(tmp_path / "wrong")])
+        assert wrong.exit_code != 0
+        assert "line" in f"{wrong.output}{wrong.exception}"
