@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
-import pytest
 from structlog.testing import capture_logs
 
 from dovecote.database import Database
@@ -98,7 +97,6 @@ async def test_what_was_blocked_while_a_replay_waited_is_freed(sample_url: str, 
     assert await free(notes) == {("PENDING", None)}
 
 
-@pytest.mark.xfail(strict=True, reason="MARK_BLOCKED looks at the FAILED record without locking it (term.py)")
 async def test_a_relay_never_blocks_a_successor_behind_a_replayed_record(sample_url: str, notes: Database) -> None:
     """O13, O14: the relay's mark that began before a replay does not leave a record waiting for ever behind it."""
     first, second = await stuck(notes)

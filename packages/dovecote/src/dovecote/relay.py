@@ -11,7 +11,7 @@ from dovecote.errors import is_environment
 from dovecote.kafka import KafkaProducer
 from dovecote.leadership import TRY_SECONDS, Leadership, lock_key
 from dovecote.sql import Sql
-from dovecote.term import Term
+from dovecote.term import ProducerDied, Term
 from dovecote.wakeups import RELAY
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Relay:
                 await self._candidate()
             except Exception as error:  # noqa: BLE001 (a loop's edge: nothing may end the relay but its cancellation)
                 reason = _innermost(error)
-                if not is_environment(reason):
+                if isinstance(reason, ProducerDied) or not is_environment(reason):
                     telemetry.relay_failed(self._service, reason)
                 telemetry.relay_stopped(self._service, telemetry.describe(reason))
                 await asyncio.sleep(0.5)

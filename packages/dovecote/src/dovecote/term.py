@@ -71,11 +71,15 @@ MARK_TRIED = Sql("""
      WHERE o.id = tried.id AND o.status = 'PENDING'
        AND EXISTS (SELECT 1 FROM relay_leader WHERE single AND epoch = $5)
 """)
+# The lock: a replay in this moment frees those that it finds blocked, and would not find this one.
 MARK_BLOCKED = Sql("""
+    WITH failed AS MATERIALIZED (
+        SELECT id FROM outbox_event_record WHERE id = ANY($2::bigint[]) AND status = 'FAILED' ORDER BY id FOR SHARE
+    )
     UPDATE outbox_event_record AS o
        SET blocked_by = waits.failed, behind = false
       FROM unnest($1::bigint[], $2::bigint[]) AS waits(id, failed)
-      JOIN outbox_event_record AS f ON f.id = waits.failed AND f.status = 'FAILED'
+      JOIN failed AS f ON f.id = waits.failed
      WHERE o.id = waits.id AND o.status = 'PENDING'
 """)
 
