@@ -184,8 +184,19 @@ class Admin:
     def _committed_of(self, group: str, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
         known = self._topics()
         partitions = [TopicPartition(t, p) for t in topics for p in range(known.get(t, 0))]
-        found = self._committed(group, partitions) if partitions else {}
+        found = self._committed_patiently(group, partitions) if partitions else {}
         return {place: offset for place, offset in found.items() if offset >= 0}
+
+    def _committed_patiently(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+        """Ask again where the coordinator of a group is only just becoming one."""
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while True:
+            try:
+                return self._committed(group, partitions)
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
         """Ask as a consumer that never joins its group.
