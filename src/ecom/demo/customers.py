@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from dovecote import DovecoteError
+from dovecote import DovecoteError, ids
+from ecom.demo.diary import KEY, TRACE, Diary
 from ecom.demo.mix import CURRENCY, Fate, Plan
 
 ROUND_TRIP_SECONDS_MAX = 30.0
@@ -72,6 +73,7 @@ class Customers:
     run: str
     concurrency: int
     patience_seconds: float
+    diary: Diary | None = None
     placed: int = 0
     refused: int = 0
 
@@ -170,7 +172,8 @@ class Customers:
             ],
             payment_method=plan.payment_method,
         )
-        headers = {"Idempotency-Key": f"demo-{self.run}-{key}"}
+        # The trace is the order's: by it the audit finds one whose answer was lost.
+        headers = {KEY: f"demo-{self.run}-{key}", TRACE: ids.traceparent(ids.new_trace_id())}
         again = AWAY | {RUNNING}
         return await self._call(session, "POST", "/api/orders", again=again, data=_encode(body), headers=headers)
 
@@ -209,9 +212,12 @@ class Customers:
         try:
             async with asyncio.timeout(self.patience_seconds):
                 while True:
+                    call = self.diary.asked(method, path, **request) if self.diary else 0
                     try:
                         async with session.request(method, f"{self.url}{path}", **request) as response:
                             answer = await response.read()
+                            if self.diary:
+                                self.diary.answered(call, response.status, answer)
                             if response.status not in again:
                                 return response.status, answer
                     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError):

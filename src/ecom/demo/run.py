@@ -12,12 +12,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from dovecote import Database
+from ecom.audit import journal
+from ecom.audit.evidence import Given
 from ecom.audit.run import audit
 from ecom.datasets import articles, completejourney
 from ecom.datasets.articles import Articles
 from ecom.datasets.completejourney import Basket
 from ecom.demo import settling, store
 from ecom.demo.customers import Customers
+from ecom.demo.diary import FILE as JOURNAL
+from ecom.demo.diary import Diary
 from ecom.demo.display import Display
 from ecom.demo.floor import NAME as SHOP
 from ecom.demo.floor import Floor, open_floor
@@ -97,15 +101,18 @@ class Demo:
             waiting = await settling.count_open(orders)
             self._display.say(f"  [dim]{found:,} orders were here before, {waiting:,} of them open[/]")
         await fill_shop(services, products, plan.stock, bootstrap=on.bootstrap, display=self._display)
-        customers = Customers(floor.url, self._run, self._options.concurrency, self._options.patience.total_seconds())
-        await self._look_around(customers, products)
-        since = orders.now
-        await self._place(customers, orders, plan, found)
+        written, patience = self._home.path / JOURNAL, self._options.patience.total_seconds()
+        with contextlib.closing(Diary(written, self._run)) as diary:
+            customers = Customers(floor.url, self._run, self._options.concurrency, patience, diary)
+            await self._look_around(customers, products)
+            since = orders.now
+            await self._place(customers, orders, plan, found)
         with self._display.waiting("Waiting for money, mail and stock to come to rest"):
             quiet = await settling.until_quiet(services.values(), bootstrap=on.bootstrap)
         self._display.tick("Money, mail and stock are at rest", well=quiet)
         with self._display.step("Comparing the books", "The books are compared"):
-            findings = await audit(services.values(), bootstrap=on.bootstrap, book=book, quiesced=True)
+            given = Given(journal=tuple(journal.read(written)))
+            findings = await audit(services.values(), bootstrap=on.bootstrap, book=book, quiesced=True, given=given)
         return await report(services, since=since, findings=findings, products=len(products), refused=customers.refused)
 
     async def _look_around(self, customers: Customers, products: Articles) -> None:
