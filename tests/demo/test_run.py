@@ -14,6 +14,9 @@ import asyncpg
 import pytest
 
 from dovecote.kafka import Admin
+from ecom.audit import journal
+from ecom.audit.journal import Answered
+from ecom.demo.diary import FILE as JOURNAL
 from ecom.local import Servers
 from ecom.local.home import REPOSITORY
 
@@ -75,6 +78,8 @@ async def test_a_demo_ends_clean_and_leaves_nothing(embedded: Servers, environ: 
     assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p95"] <= result["latency_ms"]["p99"]
     assert result["orders_per_s"] > 0
     assert await names(embedded) == before
+    written = list(journal.read(Path(environ["ECOM_HOME"]) / JOURNAL))
+    assert sum(isinstance(line, Answered) and line.status == 201 for line in written) == ORDERS
 
 
 async def test_a_taken_port_is_named(embedded: Servers, environ: dict[str, str], port: int) -> None:
