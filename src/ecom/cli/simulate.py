@@ -1,0 +1,69 @@
+"""`ecom simulate`: the shop under a seeded scheduler, thousands of times: real code, real SQL, simulated world."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tests.simulation.worker import Report
+
+ROOT = Path(__file__).resolve().parents[3]
+TOLD_EVERY = 100
+TRACES = ROOT / "build-artifacts" / "simulation"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="simulate")(simulate)
+
+
+def simulate(
+    seeds: Annotated[str, typer.Option(help="A..B, or one seed.")] = "1..1000",
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=64)] = 1,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so long.", min=0.0)] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Print what happened in each run that went wrong.")] = False,
+) -> None:
+    """Run the saga under faults, seed by seed; exit 1 where an invariant is broken. The same seed is the same run."""
+    import asyncio
+
+    sys.path.insert(0, str(ROOT))  # the simulator is a part of the tests
+    from tests.simulation import command
+
+    found = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", seeds)
+    if found is None or int(found[2] or found[1]) < int(found[1]):
+        raise typer.BadParameter(f"{seeds!r} is no range of seeds, e.g. 1..1000", param_hint="--seeds")
+    first, last = int(found[1]), int(found[2] or found[1])
+    done = 0
+
+    def told(report: Report) -> None:
+        nonlocal done
+        done += 1
+        if report.violations:
+            _tell(report, whole=trace)
+        elif done % TOLD_EVERY == 0:
+            typer.echo(f"{done} of {last - first + 1} seeds")
+
+    summary = asyncio.run(
+        command.simulate(first, last, jobs=jobs, seconds_max=60 * minutes if minutes else None, told=told)
+    )
+    typer.echo(
+        f"{summary.seeds} seeds, {summary.orders} orders, {summary.steps} steps in {summary.seconds:.0f} s: "
+        f"{summary.orders_per_minute:.0f} sagas a minute; {len(summary.wrong)} seeds broke an invariant"
+    )
+    raise typer.Exit(1 if summary.wrong else 0)
+
+
+def _tell(report: Report, *, whole: bool) -> None:
+    """What a seed broke, and where its trace lies."""
+    TRACES.mkdir(parents=True, exist_ok=True)
+    file = TRACES / f"seed-{report.seed}.txt"
+    file.write_text("\n".join(report.trace) + "\n")
+    typer.echo(f"seed {report.seed} after {report.steps} steps (trace {report.digest} in {file.relative_to(ROOT)}):")
+    for violation in report.violations:
+        typer.echo(f"  {violation}")
+    if whole:
+        typer.echo(file.read_text())

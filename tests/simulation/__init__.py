@@ -1,0 +1,1 @@
+"""The shop under a seeded scheduler: real code and real SQL; time, Kafka, provider and mail are simulated."""

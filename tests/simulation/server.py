@@ -1,0 +1,154 @@
+"""The real PostgreSQL of a simulation: one database a process, sessions that are kept from run to run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import psycopg
+from psycopg import sql
+
+from dovecote.migrate import migrate
+from dovecote.service import Blueprint
+from ecom.local import postgres
+from ecom.local.place import temporary_home
+
+MEMORY = Path("/dev/shm")
+# Nothing here outlives the run, and a crash in a simulation is never one of the server.
+SETTINGS: Mapping[str, str] = {
+    **postgres.SETTINGS,
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "deadlock_timeout": "200ms",
+}
+# One plan for each statement: it is faster here, and the same in every run.
+SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+
+
+@asynccontextmanager
+async def own_server() -> AsyncIterator[str]:
+    """A server in memory, where the machine lets us; its URL."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(MEMORY) if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None
+    try:
+        with temporary_home() as home, home.hold():
+            running = await postgres.start_postgres(home, settings=SETTINGS)
+            try:
+                yield postgres.url(running.record)
+            finally:
+                await running.stop()
+    finally:
+        tempfile.tempdir = before
+
+
+def new_database(url: str, name: str, blueprints: Sequence[Blueprint]) -> str:
+    """A database with every service's schema; its URL."""
+    with psycopg.connect(url, autocommit=True) as control:
+        control.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        control.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    own = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    for blueprint in blueprints:
+        migrate(own, schema=blueprint.schema, folders=[blueprint.migrations])
+    return own
+
+
+class _Session(asyncpg.Connection):  # type: ignore[misc]
+    """A session whose statements nobody cancels: where one is given up, the whole session is."""
+
+    def _cancel_current_command(self, _waiter: object) -> None: ...
+
+
+class Server:
+    """Sessions by schema, kept warm, and one control session that tells who waits for whom."""
+
+    def __init__(self, url: str, schemas: Sequence[str]) -> None:
+        self.url = url
+        self._schemas = schemas
+        self._free: dict[str, list[Any]] = {schema: [] for schema in schemas}
+        self._control = psycopg.connect(url, autocommit=True)
+        self._reset = self._reset_statement()
+
+    async def session(self, schema: str) -> Any:
+        """A session that works in a schema, in no transaction."""
+        free = self._free[schema]
+        return free.pop() if free else await self._connect(schema)
+
+    def give_back(self, schema: str, session: Any) -> None:
+        """A session that is in no transaction and holds no lock."""
+        if not session.is_closed():
+            self._free[schema].append(session)
+
+    def blocked(self, pid: int) -> bool:
+        """Whether a session waits for another's lock."""
+        row = self._control.execute("SELECT pg_blocking_pids(%s)", (pid,)).fetchone()
+        return bool(row and row[0])
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """A question about all schemas at once, of what is committed."""
+        return self._control.execute(query).fetchall()
+
+    def end(self, pid: int) -> None:
+        """End a session that is in the middle of a statement."""
+        self._control.execute("SELECT pg_terminate_backend(%s, 2000)", (pid,))
+
+    def clear(self) -> None:
+        """Forget all that a run has written; numbers begin at one again."""
+        self._control.execute(self._reset)
+
+    def rewrite(self) -> None:
+        """Give the dead rows of many runs back."""
+        names = sql.SQL(", ").join(sql.Identifier(*name) for name in self._tables())
+        self._control.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(names))
+
+    def close(self) -> None:
+        """The sessions end with the process."""
+        self._control.close()
+
+    async def warm(self, sessions: int) -> None:
+        """Open sessions before they are needed."""
+        for schema in self._schemas:
+            opened = await asyncio.gather(*(self._connect(schema) for _ in range(sessions)))
+            self._free[schema].extend(opened)
+
+    async def _connect(self, schema: str) -> Any:
+        return await asyncpg.connect(
+            self.url,
+            server_settings={**SESSION, "search_path": schema, "application_name": f"simulated {schema}"},
+            timeout=None,
+            connection_class=_Session,
+            statement_cache_size=1000,
+            max_cached_statement_lifetime=0,  # its timers would run on simulated time
+        )
+
+    def _tables(self) -> list[tuple[str, str]]:
+        rows = self._control.execute(
+            """
+            SELECT schemaname, tablename FROM pg_tables
+             WHERE schemaname = ANY(%s) AND tablename NOT LIKE '%%yoyo%%' ORDER BY 1, 2
+            """,
+            (list(self._schemas),),
+        ).fetchall()
+        return [(schema, table) for schema, table in rows]
+
+    def _reset_statement(self) -> sql.Composed:
+        tables = self._tables()
+        numbers = self._control.execute(
+            "SELECT schemaname, sequencename FROM pg_sequences WHERE schemaname = ANY(%s) ORDER BY 1, 2",
+            (list(self._schemas),),
+        ).fetchall()
+        parts = [sql.SQL("DELETE FROM {}").format(sql.Identifier(*name)) for name in tables]
+        parts += [
+            sql.SQL("SELECT setval({}, 1, false)").format(sql.Literal(f"{schema}.{name}")) for schema, name in numbers
+        ]
+        return sql.SQL("; ").join(parts)

@@ -1,0 +1,165 @@
+"""What must hold: after every commit in one snapshot of all databases, and at rest by the audit's own questions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from ecom.provider.interface import Operation
+from ecom.provider.ledger import Mark
+from tests.simulation.curse import CURSES
+from tests.simulation.node import Node
+
+if TYPE_CHECKING:
+    from tests.simulation.shop import Shop
+
+# One row a violation. All schemas lie in one database here, so one snapshot shows them all.
+ALWAYS = """
+WITH promised AS (
+    SELECT sku, sum(quantity) FILTER (WHERE status = 'RESERVED') AS reserved,
+           sum(quantity) FILTER (WHERE status = 'CONFIRMED') AS confirmed
+      FROM inventory_service.reservation GROUP BY sku
+), moved AS (
+    SELECT sku, sum(delta) AS existing FROM inventory_service.stock_movement GROUP BY sku
+), outboxes AS (
+    SELECT 'order' AS service, * FROM order_service.outbox_event_record
+    UNION ALL SELECT 'payment', * FROM payment_service.outbox_event_record
+    UNION ALL SELECT 'inventory', * FROM inventory_service.outbox_event_record
+    UNION ALL SELECT 'notification', * FROM notification_service.outbox_event_record
+), intents AS (
+    SELECT * FROM payment_service.intent
+)
+SELECT 'I1', sku FROM inventory_service.stock WHERE available < 0 OR reserved < 0
+UNION ALL
+SELECT 'I2', coalesce(s.sku, p.sku, m.sku)
+  FROM inventory_service.stock AS s
+  FULL JOIN promised AS p ON p.sku = s.sku
+  FULL JOIN moved AS m ON m.sku = coalesce(s.sku, p.sku)
+ WHERE coalesce(s.reserved, 0) <> coalesce(p.reserved, 0)
+    OR coalesce(s.available, 0) + coalesce(s.reserved, 0) + coalesce(p.confirmed, 0) <> coalesce(m.existing, 0)
+UNION ALL
+SELECT 'I3', r.order_id
+  FROM inventory_service.reservation AS r
+  LEFT JOIN order_service.orders AS o ON o.id = r.order_id
+ WHERE r.order_id IS NOT NULL
+ GROUP BY r.order_id, o.items
+HAVING count(DISTINCT r.status) > 1
+    OR count(*) <> (SELECT count(DISTINCT item ->> 'sku') FROM jsonb_array_elements(o.items) AS item)
+UNION ALL
+SELECT 'I9', order_id
+  FROM order_service.order_transition
+ GROUP BY order_id
+HAVING count(*) <> count(DISTINCT from_status)
+    OR count(*) FILTER (WHERE from_status IN ('FAILED', 'TIMED_OUT', 'CANCELLED')) > 0
+UNION ALL
+SELECT 'I11 gap', service || ' ' || aggregate_id
+  FROM outboxes GROUP BY service, aggregate_type, aggregate_id
+HAVING max(sequence) <> count(*) OR min(sequence) <> 1
+UNION ALL
+SELECT 'I11 order', coalesce(e.order_id, s.aggregate_id)
+  FROM (SELECT id AS order_id, 1::bigint AS sequence, 'order.created.v1' AS event_type FROM order_service.orders
+        UNION ALL
+        SELECT order_id, sequence, CASE to_status WHEN 'CONFIRMED' THEN 'order.confirmed.v1'
+                                                  WHEN 'TIMED_OUT' THEN 'order.timed-out.v1'
+                                                  ELSE 'order.cancelled.v1' END
+          FROM order_service.order_transition) AS e
+  FULL JOIN (SELECT * FROM outboxes WHERE service = 'order') AS s
+         ON s.aggregate_id = e.order_id AND s.sequence = e.sequence
+ WHERE e.event_type IS DISTINCT FROM s.event_type
+UNION ALL
+SELECT 'I11 inventory', h.order_id
+  FROM inventory_service.order_hold AS h
+ WHERE h.sequence <> (SELECT count(*) FROM outboxes AS o WHERE o.service = 'inventory' AND o.aggregate_id = h.order_id)
+UNION ALL
+SELECT 'I11 payment', p.order_id
+  FROM payment_service.payment AS p
+ WHERE p.sequence <> (SELECT count(*) FROM outboxes AS o WHERE o.service = 'payment' AND o.aggregate_id = p.order_id)
+UNION ALL
+SELECT 'I13 call', kind || ' ' || subject FROM intents GROUP BY kind, subject HAVING count(*) > 1
+UNION ALL
+SELECT 'I13 capture and void', subject
+  FROM intents GROUP BY subject
+HAVING bool_or(kind = 'refund') AND bool_or(kind = 'void')
+"""
+
+EXPIRED = "SELECT order_id FROM inventory_service.order_hold WHERE state = 'EXPIRED'"
+# How much is still to be done, one row a kind.
+UNREST = """
+SELECT 'outbox', count(*) FROM (
+    SELECT status FROM order_service.outbox_event_record
+    UNION ALL SELECT status FROM payment_service.outbox_event_record
+    UNION ALL SELECT status FROM inventory_service.outbox_event_record
+    UNION ALL SELECT status FROM notification_service.outbox_event_record) AS o
+ WHERE status = 'PENDING'
+UNION ALL
+SELECT 'intents', count(*) FROM (
+    SELECT status FROM payment_service.intent UNION ALL SELECT status FROM notification_service.intent) AS i
+ WHERE status = 'PENDING'
+UNION ALL
+SELECT 'orders', count(*) FROM order_service.orders WHERE status = 'PAYMENT_PENDING'
+UNION ALL
+SELECT 'mails', count(*) FROM notification_service.notification WHERE status IN ('PENDING', 'FAILED')
+UNION ALL
+SELECT 'letters', count(*) FROM (
+    SELECT status FROM order_service.dead_letter
+    UNION ALL SELECT status FROM payment_service.dead_letter
+    UNION ALL SELECT status FROM inventory_service.dead_letter
+    UNION ALL SELECT status FROM notification_service.dead_letter) AS d
+ WHERE status = 'RETRYING'
+"""
+FAILED = """
+SELECT 'order' FROM order_service.outbox_event_record WHERE status = 'FAILED'
+UNION SELECT 'payment' FROM payment_service.outbox_event_record WHERE status = 'FAILED'
+UNION SELECT 'inventory' FROM inventory_service.outbox_event_record WHERE status = 'FAILED'
+UNION SELECT 'notification' FROM notification_service.outbox_event_record WHERE status = 'FAILED'
+ORDER BY 1
+"""
+
+
+def always(shop: Shop) -> list[str]:
+    """Violations now."""
+    found = [f"{name}: {place}" for name, place in shop.server.rows(ALWAYS)]
+    found += expired_in_haste(shop)
+    return found + money(shop) + shop.journal.wrong + CURSES.surprises + shop.broker.falls
+
+
+def expired_in_haste(shop: Shop) -> list[str]:
+    """G25: who lets a hold expire has asked first, and nothing about its payment waited then to be heard."""
+    expired = {order for (order,) in shop.server.rows(EXPIRED)}
+    new, shop.expired = expired - shop.expired, expired
+    by = shop.sessions.changed_by
+    paid = by.paid_when_asked if isinstance(by, Node) else frozenset()
+    return [f"G25: the hold of {order} expired, its payment waits to be heard" for order in sorted(new & paid)]
+
+
+def money(shop: Shop) -> list[str]:
+    """I8, and I7 as far as the ledger alone tells."""
+    charged: dict[str, list[int]] = defaultdict(list)
+    returned: dict[str, int] = defaultdict(int)
+    found = []
+    for entry in shop.provider.entries:
+        if entry.outcome is Mark.CONFLICT:
+            found.append(f"I8: key {entry.key} came with another request")
+        elif entry.outcome is Mark.APPROVED and entry.operation is Operation.AUTHORIZE:
+            charged[entry.reference].append(entry.amount_minor)
+        elif entry.outcome is Mark.APPROVED and entry.operation in (Operation.VOID, Operation.REFUND):
+            returned[entry.reference] += entry.amount_minor
+    for order, amounts in charged.items():
+        if len(amounts) > 1:
+            found.append(f"I8: {order} was charged {len(amounts)} times")
+        if sum(amounts) - returned[order] not in (0, sum(amounts)):
+            found.append(f"I7: {order}: {returned[order]} of {sum(amounts)} came back")
+    return found
+
+
+def unrest(shop: Shop) -> list[str]:
+    """What is still to be done, by kind; nothing at rest."""
+    rows = [f"{kind} {count}" for kind, count in shop.server.rows(UNREST) if count]
+    lag = sum(shop.broker.lag(node.service.group, node.service.heard) for node in shop.nodes if not node.is_dead)
+    if lag:
+        rows.append(f"lag {lag}")
+    if waiting := len(shop.mix.orders) - len(shop.journal.placed):
+        rows.append(f"customers {waiting}")
+    if shop.provider.is_busy:
+        rows.append("the provider is busy")
+    return rows

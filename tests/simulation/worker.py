@@ -1,0 +1,102 @@
+"""A process that runs seeds: one JSON line a run on standard output, for the command that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+import structlog
+
+from tests.simulation import bugs, curse
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.node import slow_down
+from tests.simulation.outside import Provider, SimulatedPostman
+from tests.simulation.run import Stage, Verdict, blueprints
+from tests.simulation.server import Server, new_database
+
+TRACE_LINES = 4000
+REWRITE_EVERY = 50  # runs: what they delete stays as dead rows
+SESSIONS = 4
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What a worker is to do: the seeds first, first + step, … up to last, with a bug where one is named."""
+
+    url: str
+    database: str
+    first: int
+    last: int
+    step: int = 1
+    bug: str = ""
+    stop_at_violation: bool = False
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What came of one seed; the trace only where something was wrong."""
+
+    seed: int
+    violations: tuple[str, ...]
+    steps: int
+    orders: int
+    digest: str
+    trace: tuple[str, ...] = ()
+
+
+@contextmanager
+def stage(url: str, database: str) -> Iterator[Stage]:
+    """Everything that runs of one process share. The process is good for nothing else afterwards."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+    slow_down()
+    curse.install()
+    loop = SimulatedLoop()
+    asyncio.set_event_loop(loop)
+    provider, postman = Provider(), SimulatedPostman()
+    services = list(blueprints(provider, postman).values())
+    server = Server(new_database(url, database, services), [each.schema for each in services])
+    loop.run_until_complete(server.warm(SESSIONS))
+    try:
+        yield Stage(loop, server, provider, postman)
+    finally:
+        server.close()
+
+
+def reports(on: Stage, seeds: Iterable[int]) -> Iterator[Report]:
+    """Run seeds one after the other."""
+    gc.disable()  # a collection at any moment would close what a crash has left
+    for count, seed in enumerate(seeds):
+        if count % REWRITE_EVERY == REWRITE_EVERY - 1:
+            on.server.rewrite()
+            gc.collect()
+        yield report(lambda seed=seed: on.run(seed), seed)  # type: ignore[misc]
+
+
+def report(run: Callable[[], Verdict], seed: int) -> Report:
+    """One run's verdict; an error of the simulator itself is one too."""
+    try:
+        verdict = run()
+    except Exception:  # noqa: BLE001 (whatever it is, the seed has to be told)
+        return Report(seed, (f"error: {traceback.format_exc()}",), 0, 0, "")
+    trace = () if verdict.is_clean else tuple(verdict.trace.lines[-TRACE_LINES:])
+    return Report(seed, verdict.violations, verdict.steps, verdict.orders, verdict.trace.digest, trace)
+
+
+def main() -> None:
+    """Do the task that stands on the first line of standard input."""
+    task = msgspec.json.decode(sys.stdin.readline(), type=Task)
+    with stage(task.url, task.database) as on, bugs.switched_on(task.bug):
+        for each in reports(on, range(task.first, task.last + 1, task.step)):
+            sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
+            sys.stdout.flush()
+            if each.violations and task.stop_at_violation:
+                return
+
+
+if __name__ == "__main__":
+    main()

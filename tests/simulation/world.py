@@ -1,0 +1,167 @@
+"""The scheduler: every act of the simulated world is parked here, and a seeded choice says whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any, Protocol, TypeVar
+
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.trace import Trace
+
+T = TypeVar("T")
+
+BEGINNING = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+# Fired together: timers that are due within a tick of each other.
+TICK_SECONDS = 0.001
+
+
+class Actor(Protocol):
+    """Whoever takes turns; ``sleeps`` while it is frozen, ``is_dead`` once it has crashed."""
+
+    name: str
+    sleeps: bool
+    is_dead: bool
+
+
+class Session(Protocol):
+    """A database session, as far as its waits are concerned."""
+
+    name: str
+
+    def waits_for_a_lock(self) -> bool:
+        """Whether its statement waits for another session."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """Something that can be done now: an actor's next act. ``order`` makes choices repeatable."""
+
+    actor: Actor
+    what: str
+    order: tuple[str, int]
+    future: asyncio.Future[None]
+
+
+class Stuck(Exception):
+    """Nothing can happen any more, and the world is not at rest."""
+
+
+@dataclass(slots=True)
+class World:
+    """One run's time, chance and turns."""
+
+    loop: SimulatedLoop
+    seed: int
+    chance: random.Random = field(init=False)
+    trace: Trace = field(default_factory=Trace)
+    jump: timedelta = timedelta(0)  # how far the database's clock has been set off
+    farthest: timedelta = timedelta(0)  # and how far it ever was: some dates are that late
+    choose: Callable[[], None] | None = None  # decides what happens next
+    _parked: list[Turn] = field(default_factory=list)
+    _count: int = 0
+    _asking: dict[Session, None] = field(default_factory=dict)
+    _blocked: dict[Session, None] = field(default_factory=dict)
+    errands: set[asyncio.Task[Any]] = field(default_factory=set)  # see errand
+    failure: BaseException | None = None
+    is_over: bool = False  # nobody gets a turn any more
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock."""
+        return BEGINNING + timedelta(seconds=self.loop.time()) + self.jump
+
+    def pass_time(self) -> bool:
+        """Move to the next timer; False where there is none."""
+        due = self.loop.next_timer()
+        if due is None:
+            return False
+        self.loop.advance(due + TICK_SECONDS)
+        return True
+
+    # -- turns ----------------------------------------------------------------------------------------------------
+
+    async def turn(self, actor: Actor, what: str) -> None:
+        """Wait for one's turn. It never comes for the dead, and not for the frozen."""
+        if self.is_over:
+            raise asyncio.CancelledError
+        self._count += 1
+        future: asyncio.Future[None] = self.loop.create_future()
+        self._parked.append(Turn(actor, what, (actor.name, self._count), future))
+        await future
+
+    def ready(self) -> list[Turn]:
+        """Whoever could go on now, in a repeatable order."""
+        self._parked = [turn for turn in self._parked if not turn.future.done() and not turn.actor.is_dead]
+        return sorted((turn for turn in self._parked if not turn.actor.sleeps), key=attrgetter("order"))
+
+    def grant(self, turn: Turn) -> None:
+        """Let one act happen."""
+        self.trace.add(self.loop.time(), turn.actor.name, turn.what)
+        self._parked.remove(turn)
+        turn.future.set_result(None)
+
+    # -- the real server ------------------------------------------------------------------------------------------
+
+    @property
+    def waits_for_io(self) -> bool:
+        """Whether a statement is under way that does not wait for a lock."""
+        return bool(self._asking or self.errands)
+
+    async def ask(self, session: Session, call: Awaitable[T]) -> T:
+        """A statement's round trip. One that waited for a lock takes a turn of its own when it is through."""
+        self._asking[session] = None
+        try:
+            result = await call
+        finally:
+            was_blocked = session in self._blocked
+            self._asking.pop(session, None)
+            self._blocked.pop(session, None)
+            self._unblock()
+        if was_blocked:
+            self.trace.add(self.loop.time(), session.name, "has its lock")
+        return result
+
+    def errand(self, work: Coroutine[Any, Any, object]) -> None:
+        """Work on the real server that nobody waits for, done before the next turn."""
+        task = self.loop.create_task(work)
+        self.errands.add(task)
+        task.add_done_callback(self._errand_done)
+
+    def _errand_done(self, task: asyncio.Task[Any]) -> None:
+        self.errands.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.failure = self.failure or task.exception()
+        self._unblock()
+
+    def late(self) -> None:
+        """No answer for a while: set those aside that wait for somebody's lock."""
+        for session in [each for each in self._asking if each.waits_for_a_lock()]:
+            self.trace.add(self.loop.time(), session.name, "waits for a lock")
+            del self._asking[session]
+            self._blocked[session] = None
+
+    def _unblock(self) -> None:
+        """Somebody's transaction may have ended: who waited may have an answer coming."""
+        for session in [each for each in self._blocked if not each.waits_for_a_lock()]:
+            del self._blocked[session]
+            self._asking[session] = None
+
+    @property
+    def anyone_blocked(self) -> bool:
+        """Whether a statement waits for a lock."""
+        return bool(self._blocked)
+
+    def idle(self) -> None:
+        """Nothing runs: choose."""
+        assert self.choose is not None, "nobody chooses"
+        self.choose()
