@@ -100,13 +100,7 @@ class Term:
     """One leader's time in office: what is in flight, which topics are paused, where the scan starts."""
 
     def __init__(
-        self,
-        database: Database,
-        producer: KafkaProducer,
-        marks: Any,
-        epoch: int,
-        service: str,
-        attempts_max: int,
+        self, database: Database, producer: KafkaProducer, marks: Any, epoch: int, service: str, attempts_max: int
     ) -> None:
         self._database = database
         self._producer = producer
