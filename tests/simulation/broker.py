@@ -159,18 +159,19 @@ class Broker:
             answer = KafkaError(KafkaError.ILLEGAL_GENERATION)
         else:
             if not (late or wrong):
-                self._note_fall(group, offsets)
+                self._note_fall(member, offsets)
             group.committed.update(offsets)
             answer = None
         if not member.actor.is_dead:
             member.on_commit(answer, [])
             member.bell.set()
 
-    def _note_fall(self, group: Group, offsets: Mapping[Place, int]) -> None:
-        """I15: nobody who holds a partition moves its group back; only those can who held it once."""
+    def _note_fall(self, member: Client, offsets: Mapping[Place, int]) -> None:
+        """I15: who holds a partition never moves its group below where it began itself, or was already."""
         for at, offset in offsets.items():
-            if offset < group.committed.get(at, 0):
-                self.falls.append(f"I15: {group.name} on {at}: {group.committed[at]}, then {offset}")
+            if offset < member.reached[at]:
+                self.falls.append(f"I15: {member.group} on {at}: {member.reached[at]}, then {offset}")
+            member.reached[at] = offset
 
 
 class Client:
@@ -185,6 +186,7 @@ class Client:
         self.bell = asyncio.Event()
         self.is_out = False
         self.since: dict[Place, int] = {}  # the group's epoch in which each partition was assigned
+        self.reached: dict[Place, int] = {}  # where it began in its assignment, or what it has committed since
         self._position: dict[Place, int] = {}
         self._left = 0
         self._callbacks: dict[str, Callable[..., None]] = {}
@@ -235,7 +237,7 @@ class Client:
         if added:
             self._callbacks["on_assign"](self, [TopicPartition(*at) for at in added])
         for at in added:
-            self._position[at] = group.committed.get(at, 0)
+            self._position[at] = self.reached[at] = group.committed.get(at, 0)
             self.since[at] = group.epoch
 
     def _give_up(self, places: Sequence[Place], callback: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import sys
 import time
@@ -27,7 +28,26 @@ class Summary:
     orders: int = 0
     steps: int = 0
     seconds: float = 0.0
+    last: int = 0  # every seed up to here was run
+    digests: dict[int, str] = field(default_factory=dict)
     wrong: list[Report] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """One for all traces, whichever process ran which seed."""
+        together = "".join(self.digests[seed] for seed in sorted(self.digests))
+        return hashlib.blake2b(together.encode(), digest_size=8).hexdigest()
+
+    def note(self, report: Report) -> None:
+        """Count one more run."""
+        self.seeds += 1
+        self.orders += report.orders
+        self.steps += report.steps
+        self.digests[report.seed] = report.digest
+        while self.last + 1 in self.digests:
+            self.last += 1
+        if report.violations:
+            self.wrong.append(report)
 
     @property
     def orders_per_minute(self) -> float:
@@ -45,7 +65,7 @@ async def simulate(
     told: Callable[[Report], None] = lambda _report: None,
 ) -> Summary:
     """Run seeds, dealt out over processes; stops early where the time is over, or at the first violation if asked."""
-    summary, began = Summary(), time.monotonic()
+    summary = Summary(last=first - 1)
     async with own_server() as url:
         tasks = [Task(url, f"simulated_{job}", first + job, last, jobs, bug, stop_at_violation) for job in range(jobs)]
         began = time.monotonic()
@@ -59,11 +79,7 @@ async def simulate(
                     if report is None:
                         ended += 1
                         continue
-                    summary.seeds += 1
-                    summary.orders += report.orders
-                    summary.steps += report.steps
-                    if report.violations:
-                        summary.wrong.append(report)
+                    summary.note(report)
                     told(report)
                     if report.violations and stop_at_violation:
                         break

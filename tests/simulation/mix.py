@@ -16,6 +16,7 @@ class Wish:
     lines: tuple[tuple[str, int], ...]
     method: str
     cancels: bool
+    hesitates: int  # turns before that
     claims: bool  # asks for the payment itself, as the original's customers do
 
 
@@ -66,11 +67,11 @@ def draw(seed: int) -> Mix:
         steps=chance.randint(60, 200),
         replicas={name: chance.choice((1, 1, 2)) for name in ("order", "payment", "inventory", "notification")},
         haste=chance.choice((0.0, 0.01, 0.05, 0.2)),
-        faults=chance.choice((0.0, 0.02, 0.05, 0.1, 0.2)),
+        faults=chance.choice((0.0, 0.03, 0.1, 0.2, 0.3)),
         actions={name: weight for name in ACTIONS if (weight := sometimes(1.0, 0.5)) > 0},
-        lost_before=sometimes(0.03),
-        lost_after=sometimes(0.03),
-        kafka_fails=sometimes(0.15),
+        lost_before=sometimes(0.05, 0.5),
+        lost_after=sometimes(0.05, 0.5),
+        kafka_fails=sometimes(0.4, 0.5),
         commits_lost=sometimes(0.5),
         late_commits=sometimes(1.0, 0.7),
         provider_away=sometimes(0.5),
@@ -86,6 +87,7 @@ def _wish(chance: random.Random, number: int) -> Wish:
         user_id=100 + number,
         lines=tuple((sku, chance.randint(1, 2)) for sku in skus),
         method=chance.choice(("card", "card", "card", "card", "card-declined", "card-capture-declined")),
-        cancels=chance.random() < 0.3,
-        claims=chance.random() < 0.2,
+        cancels=chance.random() < 0.4,
+        hesitates=chance.choice((0, 3, 6, 9, 12, 15)),
+        claims=chance.random() < 0.2,  # noqa: PLR2004
     )

@@ -101,6 +101,8 @@ class Customer(Person):
         self._note(order.id, "PAYMENT_PENDING")
         if self._wish.claims:
             await self.insist("payment", "claims the payment", self._claim(order.id), tries=2)
+        for _ in range(self._wish.hesitates):
+            await self.shop.world.turn(self, "hesitates")
         if self._wish.cancels:
             await self.insist("order", "cancels", self._cancel(order.id), tries=5)
         for _ in range(3):

@@ -17,7 +17,7 @@ from ecom.inventory import service as inventory
 from ecom.notification import service as notification
 from ecom.order import service as order
 from ecom.payment import service as payment
-from tests.simulation import rest, watch
+from tests.simulation import bugs, rest, watch
 from tests.simulation.faults import FAULTS
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.mix import Mix, draw
@@ -70,12 +70,14 @@ class Stage:
         self.blueprints = blueprints(provider, postman)
         self.hasty = {"inventory": inventory.build({**ENVIRON, **HASTY}).blueprint}
 
-    def run(self, seed: int, mix: Mix | None = None) -> Verdict:
-        """One run, from an empty shop to its verdict."""
+    def run(self, seed: int, bug: str = "") -> Verdict:
+        """One run, from an empty shop to its verdict; with a bug, where one is named."""
         random.seed(seed)
         ids.reseed(seed)
         self.server.clear()
-        return Run(self, seed, mix or draw(seed)).to_the_end()
+        with bugs.switched_on(bug):
+            services = blueprints(self.provider, self.postman) if bug else self.blueprints  # a bug may be built in
+            return Run(self, services, seed, draw(seed)).to_the_end()
 
 
 def blueprints(provider: Provider, postman: SimulatedPostman) -> Mapping[str, Blueprint]:
@@ -91,10 +93,11 @@ def blueprints(provider: Provider, postman: SimulatedPostman) -> Mapping[str, Bl
 class Run:
     """Decides, whenever nothing can go on by itself, what happens next."""
 
-    def __init__(self, stage: Stage, seed: int, mix: Mix) -> None:
+    def __init__(self, stage: Stage, services: Mapping[str, Blueprint], seed: int, mix: Mix) -> None:
         self._loop = stage.loop
         self._world = World(stage.loop, seed)
-        services = {**stage.blueprints, **(stage.hasty if mix.hasty else {})}
+        if mix.hasty:
+            services = {**services, **stage.hasty}
         self._shop = Shop(self._world, mix, stage.server, services, stage.contracts, stage.provider, stage.postman)
         self._mix = mix
         self._phase = Phase.CALM

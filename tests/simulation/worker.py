@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import msgspec
 import structlog
 
-from tests.simulation import bugs, curse
+from tests.simulation import curse
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.node import slow_down
 from tests.simulation.outside import Provider, SimulatedPostman
@@ -67,14 +67,14 @@ def stage(url: str, database: str) -> Iterator[Stage]:
         server.close()
 
 
-def reports(on: Stage, seeds: Iterable[int]) -> Iterator[Report]:
+def reports(on: Stage, seeds: Iterable[int], bug: str = "") -> Iterator[Report]:
     """Run seeds one after the other."""
     gc.disable()  # a collection at any moment would close what a crash has left
     for count, seed in enumerate(seeds):
         if count % REWRITE_EVERY == REWRITE_EVERY - 1:
             on.server.rewrite()
             gc.collect()
-        yield report(lambda seed=seed: on.run(seed), seed)  # type: ignore[misc]
+        yield report(lambda seed=seed: on.run(seed, bug), seed)  # type: ignore[misc]
 
 
 def report(run: Callable[[], Verdict], seed: int) -> Report:
@@ -90,8 +90,8 @@ def report(run: Callable[[], Verdict], seed: int) -> Report:
 def main() -> None:
     """Do the task that stands on the first line of standard input."""
     task = msgspec.json.decode(sys.stdin.readline(), type=Task)
-    with stage(task.url, task.database) as on, bugs.switched_on(task.bug):
-        for each in reports(on, range(task.first, task.last + 1, task.step)):
+    with stage(task.url, task.database) as on:
+        for each in reports(on, range(task.first, task.last + 1, task.step), task.bug):
             sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
             sys.stdout.flush()
             if each.violations and task.stop_at_violation:

@@ -2,77 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
+from dovecote.sql import Sql
 from ecom.order import domain as order
-from ecom.payment import answers, webhook, workers
+from ecom.payment import answers, workers
 from ecom.payment.stages import COURSE, Fact, Outcome, Stage
-from ecom.provider import interface
+from ecom.provider.interface import Answer, Found, Held, Operation, Request
+from ecom.provider.interface import Outcome as Answered
+from tests.simulation import faults
 from tests.simulation.bugs.switch import Bug, entries, wrapped
 
 
 def _declining(fact_of: Any) -> Any:
-    def fact(operation: interface.Operation, answer: interface.Answer) -> Fact:
+    def fact(operation: Operation, answer: Answer) -> Fact:
         """A silence is a no."""
-        if answer.outcome is interface.Outcome.UNKNOWN and operation is interface.Operation.AUTHORIZE:
+        if answer.outcome is Answered.UNKNOWN and operation is Operation.AUTHORIZE:
             return Fact.DECLINED
         return fact_of(operation, answer)  # type: ignore[no-any-return]
 
     return fact
 
 
-def _with_attempts(request: Any) -> Any:
-    def keyed(intent: Any) -> Any:
-        """Each try has a key of its own."""
-        made = request(intent)
-        return interface.Request(
-            f"{made.key}:{intent.attempts}", made.reference, made.amount_minor, made.currency, made.payment_method
-        )
+class _WithoutMemory:
+    """The line to a provider as a careless service has it: each try has a key of its own, and nothing is looked up."""
 
-    return keyed
+    def __init__(self, provider: Any) -> None:
+        self._provider = provider
+        self._tries = count()
 
+    def __getattr__(self, operation: str) -> Any:
+        async def ask(requests: Sequence[Request]) -> AsyncIterator[tuple[Request, Answer]]:
+            by_key = {f"{request.key}:{next(self._tries)}": request for request in requests}
+            renamed = [replace(request, key=key) for key, request in by_key.items()]
+            async for request, answer in getattr(self._provider, operation)(renamed):
+                yield by_key[request.key], answer
 
-def _never_asked_before(call: Any) -> Any:
-    def asking(operation: Any, line: Any) -> Any:
-        class Blind:
-            """A provider that is never looked up."""
+        return ask
 
-            def __getattr__(self, name: str) -> Any:
-                return getattr(line.provider, name)
-
-            async def look_up(self, references: Any) -> Any:
-                for _ in ():
-                    yield _
-
-        from dataclasses import replace
-
-        return call(operation, replace(line, provider=Blind()))
-
-    return asking
+    async def look_up(self, references: Sequence[str]) -> AsyncIterator[tuple[str, Found]]:
+        for reference in references[:0]:
+            yield reference, Found(Held.NOTHING)
 
 
-def _forgiving(receive: Any) -> Any:
-    async def receive_all(database: Any, body: Any, because: Any, rules: Any) -> Any:
-        """A webhook decides at once, whatever was decided before: no memory, no table."""
-        from dovecote.sql import Sql
+def _careless(call: Any) -> Any:
+    def with_careless_line(operation: Operation, line: Any, *more: Any) -> Any:
+        return call(operation, replace(line, provider=_WithoutMemory(line.provider)), *more)
 
+    return with_careless_line
+
+
+WEBHOOK_STAGE = Sql("SELECT order_id, stage FROM payment WHERE provider_payment_id = $1 FOR UPDATE")
+SET_STAGE = Sql("UPDATE payment SET stage = 'AUTHORIZED', status = 'AUTHORIZED' WHERE order_id = $1")
+
+
+def _believing(receive: Any) -> Any:
+    async def believe(database: Any, body: Any, because: Any, rules: Any) -> Any:
+        """What a webhook says is so, whatever was decided before it came."""
         async with database.transaction() as tx:
-            row = await tx.fetchrow(
-                Sql("SELECT order_id, stage, sequence FROM payment WHERE provider_payment_id = $1 FOR UPDATE"),
-                body.provider_payment_id,
-            )
+            row = await tx.fetchrow(WEBHOOK_STAGE, body.provider_payment_id)
             if row is not None and body.event_type == "payment.authorized" and row["stage"] != "AUTHORIZED":
-                await tx.execute(
-                    Sql("UPDATE payment SET stage = 'AUTHORIZED', status = 'AUTHORIZED' WHERE order_id = $1"),
-                    row["order_id"],
-                )
+                await tx.execute(SET_STAGE, row["order_id"])
         return await receive(database, body, because, rules)
 
-    return receive_all
+    return believe
 
 
-H, O_ = order.Happening, order.Outcome
-P = order.Phase
+H, P, Then = order.Happening, order.Phase, order.Outcome
 
 MONEY_BUGS = (
     Bug("G3", "an authorization that comes after the end is kept", (
@@ -82,8 +81,7 @@ MONEY_BUGS = (
         entries(COURSE, {(Stage.AUTHORIZED, Fact.ENDED): Outcome.KNOWN}),
     )),
     Bug("G7", "each try has a key of its own, and nobody looks whether one was done", (
-        wrapped(workers, "_request", _with_attempts),
-        wrapped(workers, "_call", _never_asked_before),
+        wrapped(workers, "_call", _careless),
     )),
     Bug("G8", "a provider's silence is a refusal", (
         wrapped(answers, "fact_of", _declining),
@@ -92,17 +90,17 @@ MONEY_BUGS = (
     Bug("G11", "a capture that comes after the end is kept", (
         entries(COURSE, {(Stage.CAPTURING_ENDED, Fact.CAPTURED): Outcome.KEEP}),
     )),
-    Bug("G12", "a webhook decides without looking at what was decided", (wrapped(webhook, "receive", _forgiving),)),
+    Bug("G12", "a webhook decides without looking at what was decided", (wrapped(faults, "receive", _believing),)),
     Bug("G20", "an order that is over is confirmed when both have answered", (
         entries(order.SAGA, {
-            (P.CANCELLED, H.AUTHORIZED): O_.CONFIRM,
-            (P.CANCELLED, H.RESERVED): O_.CONFIRM,
+            (P.CANCELLED, H.AUTHORIZED): Then.CONFIRM,
+            (P.CANCELLED, H.RESERVED): Then.CONFIRM,
         }),
     )),
     Bug("G21", "a deadline ends an order that is confirmed", (
-        entries(order.SAGA, {(P.CONFIRMED, H.DEADLINE_PASSED): O_.TIME_OUT}),
+        entries(order.SAGA, {(P.CONFIRMED, H.DEADLINE_PASSED): Then.TIME_OUT}),
     )),
     Bug("G24", "a capture that is declined leaves the order CONFIRMED", (
-        entries(order.SAGA, {(P.CONFIRMED, H.CAPTURE_DECLINED): O_.KNOWN}),
+        entries(order.SAGA, {(P.CONFIRMED, H.CAPTURE_DECLINED): Then.KNOWN}),
     )),
 )  # fmt: skip

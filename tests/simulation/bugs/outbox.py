@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,6 +63,10 @@ def _said_at_once(flush: Any) -> Any:
     return flush_elsewhere
 
 
+def _under_any_epoch(sql: Sql) -> Sql:
+    return Sql(re.sub(r"epoch = (\$\d)", r"\1::bigint > 0", sql.text))
+
+
 OUTBOX_BUGS = (
     Bug("O1", "the relay walks ids with a cursor", (wrapped(Term, "_scan", _walking),)),
     Bug(
@@ -79,11 +84,14 @@ OUTBOX_BUGS = (
     Bug("O5", "a record is marked SENT before Kafka has it", (wrapped(Term, "_send", _marked_first),)),
     Bug(
         "O7",
-        "nobody asks who leads: each relay sends, and marks under any epoch",
+        "nobody asks who leads: each relay sends, and marks whatever its epoch and whatever the others have marked",
         (
             swapped(leadership, "TRY_LOCK", Sql("SELECT $1::bigint IS NOT NULL")),
-            swapped(term, "MARK_SENT", Sql(term.MARK_SENT.text.replace("AND epoch = $3", "AND $3::bigint > 0"))),
-            swapped(leadership, "BEAT", Sql(leadership.BEAT.text.replace("AND epoch = $1", "AND $1::bigint > 0"))),
+            wrapped(leadership, "BEAT", _under_any_epoch),
+            wrapped(term, "MARK_SENT", _under_any_epoch),
+            wrapped(
+                term, "MARK_TRIED", lambda sql: Sql(_under_any_epoch(sql).text.replace("AND o.status = 'PENDING'", ""))
+            ),
         ),
     ),
     Bug(
