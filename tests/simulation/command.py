@@ -1,4 +1,4 @@
-"""Many seeds on many processes: what `./ecom simulate` does, and what the tests use."""
+"""Many runs on many processes: what `./ecom simulate` does, and what the tests use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +35,13 @@ class Summary:
 
     @property
     def digest(self) -> str:
-        """One for all traces, whichever process ran which seed."""
-        together = "".join(self.digests[seed] for seed in sorted(self.digests))
+        """One for the traces of all seeds up to the last, whichever process ran which."""
+        together = "".join(digest for seed, digest in sorted(self.digests.items()) if seed <= self.last)
         return hashlib.blake2b(together.encode(), digest_size=8).hexdigest()
+
+    @property
+    def orders_per_minute(self) -> float:
+        return 60 * self.orders / self.seconds if self.seconds else 0.0
 
     def note(self, report: Report) -> None:
         """Count one more run."""
@@ -49,9 +54,53 @@ class Summary:
         if report.violations:
             self.wrong.append(report)
 
-    @property
-    def orders_per_minute(self) -> float:
-        return 60 * self.orders / self.seconds if self.seconds else 0.0
+
+class Process:
+    """A worker process: takes tasks one after the other, and gives a report for each run."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, database: str) -> None:
+        self._process = process
+        self._url = url
+        self._database = database
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, url: str, number: int) -> AsyncIterator[Process]:
+        """A process of its own database. The same seed is the same run everywhere, so hashes are the same too."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.simulation.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES_MAX,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+        )
+        try:
+            yield cls(process, url, f"simulated_{number}")
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def runs(
+        self,
+        *,
+        seeds: Sequence[int] = (),
+        span: tuple[int, int, int] = (1, 0, 1),
+        bug: str = "",
+        stop_at_violation: bool = False,
+    ) -> AsyncIterator[Report]:
+        """Do one task."""
+        task = Task(self._url, self._database, tuple(seeds), span, bug, stop_at_violation)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(task) + b"\n")
+        await self._process.stdin.drain()
+        while line := (await self._process.stdout.readline()).strip():
+            yield msgspec.json.decode(line, type=Report)
+        if self._process.stdout.at_eof():
+            raise RuntimeError(f"A process of the simulation ended with {await self._process.wait()}.")
 
 
 async def simulate(
@@ -59,70 +108,66 @@ async def simulate(
     last: int,
     *,
     jobs: int = 1,
-    bug: str = "",
-    stop_at_violation: bool = False,
     seconds_max: float | None = None,
     told: Callable[[Report], None] = lambda _report: None,
 ) -> Summary:
-    """Run seeds, dealt out over processes; stops early where the time is over, or at the first violation if asked."""
+    """Run seeds, dealt out over processes; ends early where the time is over."""
     summary = Summary(last=first - 1)
+
+    async def work(url: str, job: int) -> None:
+        async with Process.started(url, job) as process:
+            async for report in process.runs(span=(first + job, last, jobs)):
+                summary.note(report)
+                told(report)
+
     async with own_server() as url:
-        tasks = [Task(url, f"simulated_{job}", first + job, last, jobs, bug, stop_at_violation) for job in range(jobs)]
         began = time.monotonic()
-        queue: asyncio.Queue[Report | None] = asyncio.Queue()
-        running = [asyncio.create_task(_feed(task, queue)) for task in tasks]
-        ended = 0
         try:
-            async with asyncio.timeout(seconds_max):
-                while ended < len(running):
-                    report = await queue.get()
-                    if report is None:
-                        ended += 1
-                        continue
-                    summary.note(report)
-                    told(report)
-                    if report.violations and stop_at_violation:
-                        break
+            async with asyncio.timeout(seconds_max), asyncio.TaskGroup() as group:
+                for job in range(jobs):
+                    group.create_task(work(url, job))
         except TimeoutError:
             pass
-        finally:
-            summary.seconds = time.monotonic() - began
-            for each in running:
-                each.cancel()
-            errors = await asyncio.gather(*running, return_exceptions=True)
-    for error in errors:
-        if isinstance(error, Exception):
-            raise error
+        summary.seconds = time.monotonic() - began
     return summary
 
 
-async def _feed(task: Task, queue: asyncio.Queue[Report | None]) -> None:
-    async for report in _reports(task):
-        await queue.put(report)
-    await queue.put(None)
+@dataclass(frozen=True, slots=True)
+class Hunted:
+    """A bug on purpose, the seed that found it (none did: None), after how many, and by which violation."""
+
+    row: str
+    seed: int | None
+    tried: int
+    by: str = ""
 
 
-async def _reports(task: Task) -> AsyncIterator[Report]:
-    """The reports of one process. The same seed must give the same run everywhere, so hashes are the same too."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.simulation.worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=LINE_BYTES_MAX,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(msgspec.json.encode(task) + b"\n")
-        await process.stdin.drain()
-        async for line in process.stdout:
-            yield msgspec.json.decode(line, type=Report)
-        if await process.wait() != 0:
-            raise RuntimeError(f"A process of the simulation ended with {process.returncode}.")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+async def hunt(
+    wanted: Sequence[tuple[str, int]],
+    *,
+    seeds_max: int,
+    jobs: int = 1,
+    told: Callable[[Hunted], None] = lambda _hunted: None,
+) -> list[Hunted]:
+    """Look for bugs, each from its own first seed on, until a seed finds it."""
+    hunted: list[Hunted] = []
+    left = list(reversed(wanted))
+
+    async def work(url: str, job: int) -> None:
+        async with Process.started(url, job) as process:
+            while left:
+                row, first = left.pop()
+                tried, found = 0, None
+                async for report in process.runs(
+                    span=(first, first + seeds_max - 1, 1), bug=row, stop_at_violation=True
+                ):
+                    tried += 1
+                    found = report if report.violations else None
+                one = Hunted(row, found.seed, tried, found.violations[0]) if found else Hunted(row, None, tried)
+                hunted.append(one)
+                told(one)
+
+    async with own_server() as url, asyncio.TaskGroup() as group:
+        for job in range(jobs):
+            group.create_task(work(url, job))
+    return hunted

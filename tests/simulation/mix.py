@@ -89,5 +89,5 @@ def _wish(chance: random.Random, number: int) -> Wish:
         method=chance.choice(("card", "card", "card", "card", "card-declined", "card-capture-declined")),
         cancels=chance.random() < 0.4,
         hesitates=chance.choice((0, 3, 6, 9, 12, 15)),
-        claims=chance.random() < 0.2,  # noqa: PLR2004
+        claims=chance.random() < 0.2,
     )

@@ -8,7 +8,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import msgspec
 import structlog
@@ -26,15 +26,19 @@ SESSIONS = 4
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What a worker is to do: the seeds first, first + step, … up to last, with a bug where one is named."""
+    """What a worker is to do: seeds in their order, each with a bug switched on where one is named."""
 
     url: str
     database: str
-    first: int
-    last: int
-    step: int = 1
+    seeds: tuple[int, ...] = ()
+    span: tuple[int, int, int] = (1, 0, 1)  # first, last, step: instead of seeds
     bug: str = ""
     stop_at_violation: bool = False
+
+    def all_seeds(self) -> Iterable[int]:
+        """Those that are named, or those of the span."""
+        first, last, step = self.span
+        return self.seeds or range(first, last + 1, step)
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -88,14 +92,22 @@ def report(run: Callable[[], Verdict], seed: int) -> Report:
 
 
 def main() -> None:
-    """Do the task that stands on the first line of standard input."""
-    task = msgspec.json.decode(sys.stdin.readline(), type=Task)
-    with stage(task.url, task.database) as on:
-        for each in reports(on, range(task.first, task.last + 1, task.step), task.bug):
-            sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
-            sys.stdout.flush()
-            if each.violations and task.stop_at_violation:
-                return
+    """Do the tasks that stand on the lines of standard input; an empty line to each end, for whoever waits for it."""
+    on: Stage | None = None
+    with ExitStack() as stack:
+        for line in sys.stdin:
+            task = msgspec.json.decode(line, type=Task)
+            on = on or stack.enter_context(stage(task.url, task.database))
+            for each in reports(on, task.all_seeds(), task.bug):
+                _say(msgspec.json.encode(each).decode())
+                if each.violations and task.stop_at_violation:
+                    break
+            _say("")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

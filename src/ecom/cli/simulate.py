@@ -26,35 +26,79 @@ def simulate(
     jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=64)] = 1,
     minutes: Annotated[float | None, typer.Option(help="Stop after so long.", min=0.0)] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print what happened in each run that went wrong.")] = False,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Go on after the last seed of the book, and note it.")
+    ] = False,
+    bugs: Annotated[bool, typer.Option("--bugs", help="Look for each bug made on purpose instead.")] = False,
 ) -> None:
     """Run the saga under faults, seed by seed; exit 1 where an invariant is broken. The same seed is the same run."""
     import asyncio
 
     sys.path.insert(0, str(ROOT))  # the simulator is a part of the tests
-    from tests.simulation import command
-
+    if bugs:
+        raise typer.Exit(asyncio.run(_hunt(jobs)))
     found = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", seeds)
     if found is None or int(found[2] or found[1]) < int(found[1]):
         raise typer.BadParameter(f"{seeds!r} is no range of seeds, e.g. 1..1000", param_hint="--seeds")
     first, last = int(found[1]), int(found[2] or found[1])
-    done = 0
+    raise typer.Exit(asyncio.run(_run(first, last, jobs=jobs, minutes=minutes, whole=trace, is_noted=ledger)))
+
+
+async def _run(first: int, last: int, *, jobs: int, minutes: float | None, whole: bool, is_noted: bool) -> int:
+    from tests.simulation import command, ledger
+
+    if is_noted:
+        count = last - first
+        first = ledger.next_seed()
+        last = first + count
+    commit, done = ledger.commit(), 0
 
     def told(report: Report) -> None:
         nonlocal done
         done += 1
         if report.violations:
-            _tell(report, whole=trace)
+            _tell(report, whole=whole)
         elif done % TOLD_EVERY == 0:
             typer.echo(f"{done} of {last - first + 1} seeds")
 
-    summary = asyncio.run(
-        command.simulate(first, last, jobs=jobs, seconds_max=60 * minutes if minutes else None, told=told)
-    )
+    summary = await command.simulate(first, last, jobs=jobs, seconds_max=60 * minutes if minutes else None, told=told)
     typer.echo(
         f"{summary.seeds} seeds, {summary.orders} orders, {summary.steps} steps in {summary.seconds:.0f} s: "
         f"{summary.orders_per_minute:.0f} sagas a minute; {len(summary.wrong)} seeds broke an invariant"
     )
-    raise typer.Exit(1 if summary.wrong else 0)
+    if is_noted and summary.last >= first:
+        entry = ledger.Entry(
+            commit=commit,
+            command=f"./ecom simulate --seeds {first}..{summary.last}",
+            first=first,
+            last=summary.last,
+            orders=summary.orders,
+            steps=summary.steps,
+            seconds=round(summary.seconds),
+            digest=summary.digest,
+            violations=tuple(sorted(report.seed for report in summary.wrong)),
+        )
+        ledger.append(entry)
+    return 1 if summary.wrong else 0
+
+
+async def _hunt(jobs: int) -> int:
+    """Find every bug on purpose, and write down which seed did."""
+    from tests.simulation import command
+    from tests.simulation.bugs import BUGS, found
+
+    hunted = await command.hunt(
+        [(row, 1) for row in BUGS],
+        seeds_max=found.SEEDS_MAX,
+        jobs=jobs,
+        told=lambda one: typer.echo(
+            f"{one.row:4} {one.tried:4} seeds: {one.by.splitlines()[0] if one.by else 'NOT FOUND'}"
+        ),
+    )
+    found.write(hunted)
+    missed = [one.row for one in hunted if one.seed is None]
+    typer.echo(f"{len(hunted) - len(missed)} of {len(hunted)} bugs found; {found.PAGE.relative_to(ROOT)} says how")
+    return 1 if missed else 0
 
 
 def _tell(report: Report, *, whole: bool) -> None:
