@@ -72,7 +72,9 @@ class Broker:
         self.takes_late_commits = 0.5  # how often a commit of a member that was put out is taken all the same
         self.commit_is_lost = 0.0
         self.batch_max = 8
-        self.falls: list[str] = []
+        self.wrong: list[str] = []
+        self._seen: set[tuple[str, bytes | None]] = set()
+        self._last: dict[tuple[str, bytes | None], int] = {}
 
     # -- logs -----------------------------------------------------------------------------------------------------
 
@@ -84,6 +86,7 @@ class Broker:
         at = self.place(topic, key)
         log = self.logs.setdefault(at, [])
         log.append(Record(at, len(log), key, value, headers))
+        self._note_overtaking(topic, key, value, headers)
         for group in self.groups.values():
             for member in group.members:
                 if topic in member.topics:
@@ -97,6 +100,17 @@ class Broker:
             for at, log in sorted(self.logs.items())
             for record in log
         ]
+
+    def _note_overtaking(self, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> None:
+        """O4, I14: an aggregate's events are first written in the order of their numbers, across all its topics."""
+        numbers = [int(number) for name, number in headers if name == "aggregate-sequence"]
+        if not numbers or (topic, value) in self._seen:
+            return
+        self._seen.add((topic, value))
+        aggregate = topic.split(".")[0], key
+        if numbers[0] < self._last.get(aggregate, 0):
+            self.wrong.append(f"I14: {topic} {numbers[0]} of {key!r} after {self._last[aggregate]}")
+        self._last[aggregate] = max(numbers[0], self._last.get(aggregate, 0))
 
     def keys(self, topic: str) -> frozenset[str]:
         """The keys of all messages of a topic."""
@@ -170,7 +184,7 @@ class Broker:
         """I15: who holds a partition never moves its group below where it began itself, or was already."""
         for at, offset in offsets.items():
             if offset < member.reached[at]:
-                self.falls.append(f"I15: {member.group} on {at}: {member.reached[at]}, then {offset}")
+                self.wrong.append(f"I15: {member.group} on {at}: {member.reached[at]}, then {offset}")
             member.reached[at] = offset
 
 

@@ -194,11 +194,11 @@ class Run:
 
     def _rest(self) -> bool:
         """Nobody can go on: let time pass, or, healed and at rest, compare the books. False where neither helps."""
-        if self._phase is Phase.HEALED and self._world.loop.time() > 0 and not watch.unrest(self._shop):
+        if self._phase is Phase.HEALED and rest.mend(self._shop):
+            return True
+        if self._phase is Phase.HEALED and not watch.unrest(self._shop):
             self._phase = Phase.ASKING
             self._world.errand(self._ask())
-            return True
-        if self._phase is Phase.HEALED and rest.mend(self._shop):
             return True
         return self._world.pass_time()
 

@@ -120,7 +120,7 @@ def always(shop: Shop) -> list[str]:
     """Violations now."""
     found = [f"{name}: {place}" for name, place in shop.server.rows(ALWAYS)]
     found += expired_in_haste(shop)
-    return found + money(shop) + shop.journal.wrong + CURSES.surprises + shop.broker.falls
+    return found + money(shop) + shop.journal.wrong + CURSES.surprises + shop.broker.wrong
 
 
 def expired_in_haste(shop: Shop) -> list[str]:
