@@ -107,7 +107,7 @@ class Broker:
         if not numbers or (topic, value) in self._seen:
             return
         self._seen.add((topic, value))
-        aggregate = topic.split(".")[0], key
+        aggregate = topic.split(".", maxsplit=1)[0], key
         if numbers[0] < self._last.get(aggregate, 0):
             self.wrong.append(f"I14: {topic} {numbers[0]} of {key!r} after {self._last[aggregate]}")
         self._last[aggregate] = max(numbers[0], self._last.get(aggregate, 0))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from dovecote import telemetry
 from dovecote.handlers import Route
+from dovecote.kafka import Failure
 from dovecote.term import ProducerDied
 
 CURSE = "simulated bug"
+TRIES = 5  # app.outbox.max-retry: so often an unclassified error is tried before a record is FAILED
 
 
 class Cursed(RuntimeError):
@@ -23,6 +26,24 @@ class Curses:
     def __init__(self) -> None:
         self.left: dict[UUID, int] = {}
         self.surprises: list[str] = []
+        self._refused: Counter[tuple[str, int]] = Counter()  # failed tries of a service's record
+        self._replayed: Counter[tuple[str, int]] = Counter()
+
+    def begin(self) -> None:
+        """A new run."""
+        for each in (self.left, self.surprises, self._refused, self._replayed):
+            each.clear()
+
+    def refuse(self, service: str, record: int, failure: Failure) -> None:
+        """Kafka says no to a record: for good, or once more."""
+        self._refused[service, record] += {Failure.RECORD: TRIES, Failure.OTHER: 1}.get(failure, 0)
+
+    def replayed(self, service: str, records: Sequence[int]) -> None:
+        """O14: a record is set back at most as often as it can have FAILED."""
+        for record in records:
+            self._replayed[service, record] += 1
+            if self._replayed[service, record] * TRIES > self._refused[service, record]:
+                self.surprises.append(f"O14: record {record} of {service} was replayed twice for one failure")
 
     def strike(self, deliveries: Sequence[Any]) -> None:
         """Raise where a cursed event is among them."""
@@ -54,6 +75,7 @@ def install() -> None:
         await run(self, tx, deliveries)
 
     Route.run = cursed  # type: ignore[method-assign]
+    telemetry.replayed = lambda service, records, actor: CURSES.replayed(service, records)  # noqa: ARG005
     telemetry.loop_died = CURSES.surprise
     telemetry.job_failed = lambda name, error: CURSES.surprise(f"job {name}", error)
     telemetry.call_failed = lambda kind, error: CURSES.surprise(f"call {kind}", error)

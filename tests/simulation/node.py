@@ -79,7 +79,7 @@ class SimulatedService(Service):
         return self._node.broker.lag(self.group, topics)
 
     def _new_producer(self) -> KafkaProducer:
-        return Producer(self._node.broker, self._node, self._node.fail)  # type: ignore[return-value]
+        return Producer(self._node.broker, self._node, self.blueprint.name, self._node.fail)  # type: ignore[return-value]
 
     def _new_member(self, protocol: str) -> KafkaConsumer:
         return Member(self._node.broker, self._node, group=self.group, topics=self.heard)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -141,8 +140,3 @@ class Customer(Person):
             return move
 
         return cancel
-
-
-def shuffled(chance: random.Random, items: list[T]) -> list[T]:
-    """The same things in a chance order."""
-    return chance.sample(items, len(items))

@@ -23,7 +23,6 @@ from tests.simulation.server import Server
 from tests.simulation.session import Fate, Sessions, SimulatedSession
 from tests.simulation.world import World
 
-FAILED_OF = "SELECT count(*) FROM {short}_service.outbox_event_record WHERE status = 'FAILED'"
 SHOP = ("order", "payment", "inventory", "notification")
 
 
@@ -53,8 +52,7 @@ class Shop:
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.world, self.server)
         self.broker = Broker(self.world)
-        CURSES.left.clear()
-        CURSES.surprises.clear()
+        CURSES.begin()
         self.provider.open(self.world)
         self.postman.open(self.world)
 
@@ -153,11 +151,8 @@ class Shop:
 
     async def replay(self, short: str) -> None:
         """Two operators replay what FAILED, at once."""
-        [(before,)] = self.server.rows(FAILED_OF.format(short=short))
         people = [Person(self, "operator 1"), Person(self, "operator 2")]
-        counts = await asyncio.gather(*(person.insist(short, "replays", outbox.replay_failed) for person in people))
-        if self.is_healed and sum(count or 0 for count in counts) > before:  # nothing fails any more meanwhile
-            self.journal.wrong.append(f"O14: {before} events of {short} had FAILED, operators replayed {counts}")
+        await asyncio.gather(*(person.insist(short, "replays", outbox.replay_failed) for person in people))
 
     async def redrive(self, short: str, number: int) -> None:
         """Two operators redrive a dead letter, at once."""

@@ -6,16 +6,18 @@ from tests.simulation import command
 from tests.simulation.bugs import BUGS, found
 
 # The rows that issue 6 names.
-ROWS = (
-    "O1 O2 O4 O5 O7 O14 O17 C1 C2 C3 C4 C6 C7 C9 C10 C18 C19 G1 G2 G3 G4 G5 G6 G7 G8 G11 G12 G16 G18 G20 G21 G24 G25"
-).split()
+ROWS = {
+    *(f"O{number}" for number in (1, 2, 4, 5, 7, 14, 17)),
+    *(f"C{number}" for number in (1, 2, 3, 4, 6, 7, 9, 10, 18, 19)),
+    *(f"G{number}" for number in (*range(1, 9), 11, 12, 16, 18, 20, 21, 24, 25)),
+}
 # How far from the seed on the page: a change of the code under it moves what a seed does.
 AROUND = 60
 
 
 def test_every_row_has_its_bug() -> None:
     """Each rule that must be broken on purpose is, and the page says of each that it was found."""
-    assert set(ROWS) <= set(BUGS)
+    assert set(BUGS) >= ROWS
     assert set(found.seeds()) == set(BUGS)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from dovecote.kafka import Failure, KafkaConsumer, Message, Outgoing, SendResult
 from tests.simulation.broker import Broker, Client, Place
+from tests.simulation.curse import CURSES
 from tests.simulation.world import Actor
 
 T = TypeVar("T")
@@ -93,8 +94,9 @@ class Batch:
 class Producer:
     """Stands where the library's KafkaProducer stands: order within a partition is kept, answers may be lost."""
 
-    def __init__(self, broker: Broker, actor: Actor, fail: Callable[[], Failure | None]) -> None:
+    def __init__(self, broker: Broker, actor: Actor, service: str, fail: Callable[[], Failure | None]) -> None:
         self._broker = broker
+        self._service = service
         self._actor = actor
         self._fail = fail
         self._queues: dict[Place, list[tuple[Outgoing, Batch]]] = {}
@@ -163,6 +165,8 @@ class Producer:
             else:
                 rest.append((record, batch))
         for number, (record, batch) in enumerate(refused):
+            if number < count:
+                CURSES.refuse(self._service, record.id, failure)
             batch.verdict(record.id, failure if number < count else Failure.BROKER)
         if rest:
             self._queues[at] = rest

@@ -156,11 +156,6 @@ class World:
             del self._blocked[session]
             self._asking[session] = None
 
-    @property
-    def anyone_blocked(self) -> bool:
-        """Whether a statement waits for a lock."""
-        return bool(self._blocked)
-
     def idle(self) -> None:
         """Nothing runs: choose."""
         assert self.choose is not None, "nobody chooses"

@@ -95,10 +95,6 @@ def _never_environment(_error: BaseException) -> bool:
     return False
 
 
-async def _no_digests(*_: Any) -> dict[UUID, int]:
-    return {}
-
-
 def _unhashed(admit: Any) -> Any:
     async def admit_by_id(
         self: Courier, tx: Any, firsts: Any, others: Any, letters: list[Any], *, careful: bool
