@@ -61,6 +61,10 @@ class Tracker:
         self.consumer._refused_at -= module.REFUSED_SECONDS
         self.consumer._offer_again()
 
+    def much_later(self) -> None:
+        self.consumer._repeat_at -= module.REPEAT_SECONDS
+        self.consumer._repeat()
+
     def close(self) -> None:
         self.consumer._close()
         self.consumer._executor.shutdown()
@@ -90,6 +94,22 @@ def test_a_refused_position_is_offered_again_while_its_assignment_lasts(tracker:
     tracker.later()
     tracker.commit()
     assert tracker.broker.asked == [10, 10]
+
+
+def test_a_position_that_stands_is_committed_again_while_its_assignment_lasts(tracker: Tracker) -> None:
+    """Somebody else's late commit may have moved the group back; a partition that falls silent would lag for ever."""
+    tracker.handle(9)
+    tracker.commit()
+    tracker.answer(None)
+    tracker.much_later()
+    tracker.commit()
+    tracker.answer(None)
+    assert tracker.broker.asked == [10, 10]
+    tracker.revoke()
+    tracker.assign()
+    tracker.much_later()
+    tracker.commit()
+    assert tracker.broker.asked == [10, 10], "not under the next assignment"
 
 
 def test_a_refused_position_is_forgotten_with_its_assignment(tracker: Tracker) -> None:
@@ -163,7 +183,7 @@ def test_what_is_done_is_committed_at_the_close(tracker: Tracker) -> None:
     assert tracker.broker.waits == [False, True]
 
 
-STEPS = ["handle", "commit", "yes", "no", "later", "revoke", "batch over revoke"]
+STEPS = ["handle", "commit", "yes", "no", "later", "much later", "revoke", "batch over revoke"]
 
 
 @given(st.lists(st.sampled_from(STEPS), max_size=40))
@@ -187,6 +207,8 @@ def test_offsets_of_an_assignment_never_go_back(plan: list[str]) -> None:
                     tracker.answer(None if step == "yes" else KafkaError.UNKNOWN_MEMBER_ID)
                 case "later":
                     tracker.later()
+                case "much later":
+                    tracker.much_later()
                 case "revoke" | "batch over revoke":
                     if step == "batch over revoke":
                         tracker.consumer.begin([at(position)])

@@ -103,8 +103,9 @@ async def test_foreign_intent_waits_for_its_order(market: Market, foreigner: Kca
         return bool((await market.payment(order_id)).get("status") == "AUTHORIZED")
 
     await eventually(authorized, what="the order's payment is authorized")
-    again = await market.ask("payment", "POST", "/api/payments/intents", json=body)
-    assert (again["paymentId"], again["amount"]) == (first["paymentId"], 5.0)
+    assert await market.ask("payment", "POST", "/api/payments/intents", json=body) == first, "word for word"
+    shown = await market.ask("payment", "GET", f"/api/payments/{first['paymentId']}")
+    assert (shown["paymentId"], shown["amount"]) == (first["paymentId"], 5.0)
     assert (ordered(market.money(order_id)), market.net(order_id)) == (["authorize"], 500)
 
     async def recorded() -> list[str]:

@@ -121,8 +121,8 @@ class Shop:
         for node in self.nodes:
             node.sleeps = False
         for group in sorted(self.broker.groups):
-            # A late commit may have moved it back behind a member that began later and has nothing to commit. Kafka fences
-            # such commits more strictly than this broker does.
+            # A late commit may have moved it back behind a member that began later and has nothing to commit.
+            # Kafka refuses most of them.
             self.broker.rebalance(group)
         for short in SHOP:
             if not self.of(short):

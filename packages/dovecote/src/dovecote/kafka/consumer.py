@@ -23,6 +23,9 @@ T = TypeVar("T")
 REVOKE_WAIT_SECONDS = 30.0
 # How long a refused position waits: longer than a member takes to hear that its group has gone on without it.
 REFUSED_SECONDS = 3.0
+# How often a position that stands is committed again. A member that lost a partition may have moved its group back by a
+# late commit; where nothing new comes, the group would seem to lag for ever.
+REPEAT_SECONDS = 30.0
 
 
 class Message(NamedTuple):
@@ -84,6 +87,8 @@ class KafkaConsumer:
         self._sent: dict[Assignment, int] = {}
         self._refused: dict[Assignment, int] = {}
         self._refused_at = 0.0
+        self._reached: dict[Assignment, int] = {}  # next offsets of all that was handled under the assignments of now
+        self._repeat_at = monotonic() + REPEAT_SECONDS
         self._committing = False
         self._consumer: Any = client(
             {
@@ -117,7 +122,8 @@ class KafkaConsumer:
             for partition, offset in offsets.items():
                 number = self._assigned.get(partition)
                 if number is not None and number == self._in_hand.get(partition):
-                    self._pending[partition] = max(offset, self._pending.get(partition, -1))
+                    self._reached[partition] = max(offset, self._reached.get(partition, -1))
+                    self._want(partition, offset)
         self._idle.set()
 
     async def hold(self) -> None:
@@ -152,6 +158,7 @@ class KafkaConsumer:
         # consume() would wait for the whole number; poll() returns with the first.
         first = self._consumer.poll(seconds)
         self._offer_again()
+        self._repeat()
         if first is None:
             return []
         rest = self._consumer.consume(most - 1, 0) if most > 1 else []
@@ -226,8 +233,19 @@ class KafkaConsumer:
             if not self._refused or self._monotonic() - self._refused_at < REFUSED_SECONDS:
                 return
             for partition, offset in self._refused.items():
-                self._pending[partition] = max(offset, self._pending.get(partition, -1))
+                self._want(partition, offset)
             self._refused = {}
+
+    def _repeat(self) -> None:
+        """Commit again what stands, after a poll: who has lost a partition has heard so by then."""
+        if self._monotonic() >= self._repeat_at:
+            self._repeat_at = self._monotonic() + REPEAT_SECONDS
+            with self._lock:
+                for partition, offset in self._reached.items():
+                    self._want(partition, offset)
+
+    def _want(self, partition: Assignment, offset: int) -> None:
+        self._pending[partition] = max(offset, self._pending.get(partition, -1))
 
     def _assign(self, _consumer: object, partitions: Sequence[TopicPartition]) -> None:
         with self._lock:
@@ -240,7 +258,7 @@ class KafkaConsumer:
         gone = {(p.topic, p.partition) for p in partitions}
         with self._lock:
             for partition in gone:
-                for known in (self._assigned, self._pending, self._sent, self._refused):
+                for known in (self._assigned, self._pending, self._sent, self._refused, self._reached):
                     known.pop(partition, None)
             self._fresh -= gone
         self._late = [message for message in self._late if (message.topic, message.partition) not in gone]
