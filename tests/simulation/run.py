@@ -146,9 +146,10 @@ class Run:
         if self._world.failure is not None:
             self._end(["error: " + "".join(traceback.format_exception(self._world.failure))])
             return
-        if self._shop.sessions.is_changed:
-            self._shop.sessions.is_changed = False
-            if found := watch.always(self._shop):
+        sessions = self._shop.sessions
+        if sessions.is_changed:
+            touched, sessions.is_changed, sessions.is_touched = sessions.is_touched, False, False
+            if found := watch.always(self._shop, touched=touched):
                 self._end(found)
                 return
         self._steps += 1

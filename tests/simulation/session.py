@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import asyncpg
@@ -15,8 +15,10 @@ from dovecote.leadership import AS_LOGIN_USER, END_STALE
 from dovecote.relay import NOTIFY
 from dovecote.sql import Sql
 from dovecote.term import KNOW_IDS
+from tests.simulation.answer import OnTheSpot, Wire
 from tests.simulation.server import Server
 from tests.simulation.world import Actor, World
+from tests.simulation.writes import touches
 
 STALE_LEADERS = """
     SELECT l.pid FROM relay_leader AS l
@@ -48,21 +50,23 @@ class SimulatedSession:
         self._begun = False  # BEGIN has been said
         self._wanted = False  # a transaction is open, as far as the program knows
         self._in_statement = False
+        self._touched = False  # what its transaction has written is asked about after every commit
         self.is_lost = False
+        self._wire = Wire(raw)
         self.pid: int = raw.get_server_pid()
 
     # -- what the program calls -----------------------------------------------------------------------------------
 
     async def fetch(self, query: str, *args: object) -> Any:
-        return await self._statement(query, lambda: self._raw.fetch(query, *args))
+        return await self._statement(query, self._raw.fetch, *args)
 
     async def fetchrow(self, query: str, *args: object) -> Any:
-        return await self._statement(query, lambda: self._raw.fetchrow(query, *args))
+        return await self._statement(query, self._raw.fetchrow, *args)
 
     async def fetchval(self, query: str, *args: object) -> Any:
         if query == READ_CLOCK.text:
             return self._world.now
-        return await self._statement(query, lambda: self._raw.fetchval(query, *args))
+        return await self._statement(query, self._raw.fetchval, *args)
 
     async def execute(self, query: str, *args: object) -> Any:
         if query == NOTIFY.text:
@@ -73,7 +77,7 @@ class SimulatedSession:
             return "SELECT 1"
         if query == END_STALE.text:
             return await self._end_stale(args[0])
-        return await self._statement(query, lambda: self._raw.execute(query, *args))
+        return await self._statement(query, self._raw.execute, *args)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -115,16 +119,23 @@ class SimulatedSession:
         else:
             self._world.errand(self._free())
 
+    def _late(self) -> bool:
+        return self._world.set_aside(self)
+
     async def _free(self) -> None:
-        await self._raw.execute(FREE)
+        await OnTheSpot(self._raw.execute(FREE), self._wire, lambda: False)
         self._server.give_back(self._schema, self._raw)
 
-    async def _statement(self, query: str, call: Callable[[], Awaitable[Any]]) -> Any:
+    async def _statement(self, query: str, send: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> Any:
         fate = await self._turn(name_of(query))
         if self._wanted and not self._begun:
-            self._begun = True
-            await self._send(lambda: self._raw.execute("BEGIN"))
-        result = await self._send(call)
+            self._begun, self._touched = True, False
+            await self._send(self._raw.execute("BEGIN"))
+        result = await self._send(send(query, *args))
+        if touches(query) and not (isinstance(result, str) and result.endswith(" 0")):
+            self._touched = True
+            if not self._begun:
+                self._books.changed(self.actor, touched=True)
         if fate == Fate.LOST_AFTER:
             self._lost()
         return result
@@ -136,11 +147,11 @@ class SimulatedSession:
         self._begun = False
         if word == "ROLLBACK":
             if not self.is_lost and not self.actor.is_dead:
-                await self._send(lambda: self._raw.execute(word))
+                await self._send(self._raw.execute(word))
             return
         fate = await self._turn(word)
-        await self._send(lambda: self._raw.execute(word))
-        self._books.changed(self.actor)
+        await self._send(self._raw.execute(word))
+        self._books.changed(self.actor, touched=self._touched)
         if fate == Fate.LOST_AFTER:
             self._lost()
 
@@ -155,10 +166,10 @@ class SimulatedSession:
             self._lost()
         return fate
 
-    async def _send(self, call: Callable[[], Awaitable[Any]]) -> Any:
+    async def _send(self, call: Coroutine[Any, Any, Any]) -> Any:
         self._in_statement = True
         try:
-            return await self._world.ask(self, call())
+            return await self._world.ask(self, OnTheSpot(call, self._wire, self._late))
         except asyncio.CancelledError:
             self.lose()  # nobody will read the answer
             raise
@@ -170,7 +181,7 @@ class SimulatedSession:
         raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 
     async def _end_stale(self, before: object) -> str:
-        rows = await self._statement(END_STALE.text, lambda: self._raw.fetch(STALE_LEADERS, before))
+        rows = await self._statement(END_STALE.text, lambda _query: self._raw.fetch(STALE_LEADERS, before))
         self._books.end([row["pid"] for row in rows])
         return f"SELECT {len(rows)}"
 
@@ -185,6 +196,7 @@ class Sessions:
         self._listening: dict[str, dict[SimulatedSession, Callable[..., Any]]] = {}
         self.decide: Callable[[SimulatedSession, str], str] = lambda _session, _what: Fate.COMMON
         self.is_changed = False  # something was committed since the invariants were last looked at
+        self.is_touched = False  # and something of what the questions read
         self.changed_by: Actor | None = None
         self.loses_notices = False
 
@@ -195,8 +207,9 @@ class Sessions:
         self._live[session.pid] = session
         return session
 
-    def changed(self, by: Actor) -> None:
+    def changed(self, by: Actor, *, touched: bool) -> None:
         self.is_changed, self.changed_by = True, by
+        self.is_touched = self.is_touched or touched
 
     def fate(self, session: SimulatedSession, what: str) -> str:
         return self.decide(session, what)

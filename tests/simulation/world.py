@@ -145,10 +145,17 @@ class World:
 
     def late(self) -> None:
         """No answer for a while: set those aside that wait for somebody's lock."""
-        for session in [each for each in self._asking if each.waits_for_a_lock()]:
-            self.trace.add(self.loop.time(), session.name, "waits for a lock")
-            del self._asking[session]
-            self._blocked[session] = None
+        for session in list(self._asking):
+            self.set_aside(session)
+
+    def set_aside(self, session: Session) -> bool:
+        """No answer: where the session waits for a lock, do not wait for it until somebody lets go; else False."""
+        if not session.waits_for_a_lock():
+            return False
+        self.trace.add(self.loop.time(), session.name, "waits for a lock")
+        del self._asking[session]
+        self._blocked[session] = None
+        return True
 
     def _unblock(self) -> None:
         """Somebody's transaction may have ended: who waited may have an answer coming."""
