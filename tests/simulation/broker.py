@@ -93,6 +93,9 @@ class Broker:
                     member.bell.set()
         return at
 
+    def end(self, group: str, at: Place) -> int:
+        return len(self.logs.get(at, ()))  # how far a group can read a log
+
     def records(self) -> list[LogRecord]:
         """All that was ever written."""
         return [
@@ -226,9 +229,8 @@ class Client:
         return records
 
     def _next(self) -> Record | None:
-        waiting = [
-            at for at, position in sorted(self._position.items()) if position < len(self.broker.logs.get(at, ()))
-        ]
+        ends = {at: self.broker.end(self.group, at) for at in self._position}
+        waiting = sorted(at for at, position in self._position.items() if position < ends[at])
         if self._paused or not waiting or self._left <= 0:
             return None
         at = self.broker.world.chance.choice(waiting)
@@ -295,4 +297,4 @@ class Client:
         return self.is_out or mine != self._position.keys() or self._unread()
 
     def _unread(self) -> bool:
-        return any(position < len(self.broker.logs.get(at, ())) for at, position in self._position.items())
+        return any(position < self.broker.end(self.group, at) for at, position in self._position.items())

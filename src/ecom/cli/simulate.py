@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecom.cli import small_worlds
+
 if TYPE_CHECKING:
     from tests.simulation.worker import Report
 
@@ -30,11 +32,23 @@ def simulate(
         bool, typer.Option("--ledger", help="Go on after the last seed of the book, and note it.")
     ] = False,
     bugs: Annotated[bool, typer.Option("--bugs", help="Look for each bug made on purpose instead.")] = False,
+    small: Annotated[
+        bool, typer.Option("--small", help="Small worlds instead: every order, duplicate and crash of a sale.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All small worlds, not those of CI alone.")] = False,
+    world: Annotated[str, typer.Option(help="Run one small world again: NAME:choice,choice,….")] = "",
 ) -> None:
     """Run the saga under faults, seed by seed; exit 1 where an invariant is broken. The same seed is the same run."""
     import asyncio
 
     sys.path.insert(0, str(ROOT))  # the simulator is a part of the tests
+    if small or world or everything:
+        what = (
+            small_worlds.once(world, TRACES)
+            if world
+            else small_worlds.census(whole=everything, jobs=jobs, minutes=minutes, traces=TRACES)
+        )
+        raise typer.Exit(asyncio.run(what))
     if bugs:
         raise typer.Exit(asyncio.run(_hunt(jobs)))
     found = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", seeds)

@@ -1,0 +1,1 @@
+"""Small worlds: one order or two, every order in which things can happen, each duplicate, each crash."""
