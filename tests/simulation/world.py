@@ -66,6 +66,8 @@ class World:
     _count: int = 0
     _asking: dict[Session, None] = field(default_factory=dict)
     _blocked: dict[Session, None] = field(default_factory=dict)
+    # Whose wait is in the trace: one who is woken only to wait for the next may be seen between, or not.
+    _told: dict[Session, None] = field(default_factory=dict)
     errands: set[asyncio.Task[Any]] = field(default_factory=set)  # see errand
     failure: BaseException | None = None
     is_over: bool = False  # nobody gets a turn any more
@@ -118,18 +120,14 @@ class World:
         return bool(self._asking or self.errands)
 
     async def ask(self, session: Session, call: Awaitable[T]) -> T:
-        """A statement's round trip. One that waited for a lock takes a turn of its own when it is through."""
+        """A statement's round trip."""
         self._asking[session] = None
         try:
-            result = await call
+            return await call
         finally:
-            was_blocked = session in self._blocked
-            self._asking.pop(session, None)
-            self._blocked.pop(session, None)
+            for each in (self._asking, self._blocked, self._told):
+                each.pop(session, None)
             self._unblock()
-        if was_blocked:
-            self.trace.add(self.loop.time(), session.name, "has its lock")
-        return result
 
     def errand(self, work: Coroutine[Any, Any, object]) -> None:
         """Work on the real server that nobody waits for, done before the next turn."""
@@ -152,7 +150,9 @@ class World:
         """No answer: where the session waits for a lock, do not wait for it until somebody lets go; else False."""
         if not session.waits_for_a_lock():
             return False
-        self.trace.add(self.loop.time(), session.name, "waits for a lock")
+        if session not in self._told:
+            self.trace.add(self.loop.time(), session.name, "waits for a lock")
+            self._told[session] = None
         del self._asking[session]
         self._blocked[session] = None
         return True
