@@ -268,6 +268,8 @@ class Client:
 
     def commit(self, *, offsets: Sequence[TopicPartition], asynchronous: bool) -> None:
         wanted = {(each.topic, each.partition): each.offset for each in offsets}
+        for at in wanted.keys() - self._position.keys():
+            self.broker.wrong.append(f"C1: {self.actor.name} commits {at}, which it knows it has lost")
         if not asynchronous:
             if self.is_out or self.broker.sleeps:
                 raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))

@@ -11,10 +11,10 @@ from typing import Any
 import asyncpg
 
 from dovecote.clock import READ_CLOCK
-from dovecote.leadership import AS_LOGIN_USER, END_STALE
+from dovecote.leadership import AS_LOGIN_USER, END_STALE, TAKE_OFFICE
 from dovecote.relay import NOTIFY
 from dovecote.sql import Sql
-from dovecote.term import KNOW_IDS
+from dovecote.term import KNOW_IDS, SCAN
 from tests.simulation.answer import OnTheSpot, Wire
 from tests.simulation.server import Server
 from tests.simulation.world import Actor, World
@@ -44,7 +44,7 @@ class SimulatedSession:
         self.name = actor.name
         self._world = world
         self._server = server
-        self._schema = schema
+        self.schema = schema
         self._raw = raw
         self._books = books
         self._begun = False  # BEGIN has been said
@@ -124,7 +124,7 @@ class SimulatedSession:
 
     async def _free(self) -> None:
         await OnTheSpot(self._raw.execute(FREE), self._wire, lambda: False)
-        self._server.give_back(self._schema, self._raw)
+        self._server.give_back(self.schema, self._raw)
 
     async def _statement(self, query: str, send: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> Any:
         fate = await self._turn(name_of(query))
@@ -132,6 +132,7 @@ class SimulatedSession:
             self._begun, self._touched = True, False
             await self._send(self._raw.execute("BEGIN"))
         result = await self._send(send(query, *args))
+        self._books.done(self, query)
         if touches(query) and not (isinstance(result, str) and result.endswith(" 0")):
             self._touched = True
             if not self._begun:
@@ -199,6 +200,8 @@ class Sessions:
         self.is_touched = False  # and something of what the questions read
         self.changed_by: Actor | None = None
         self.loses_notices = False
+        self.wrong: list[str] = []
+        self._offices: dict[str, Actor] = {}
 
     async def open(self, actor: Actor, schema: str) -> SimulatedSession:
         await self._world.turn(actor, "connects")
@@ -210,6 +213,13 @@ class Sessions:
     def changed(self, by: Actor, *, touched: bool) -> None:
         self.is_changed, self.changed_by = True, by
         self.is_touched = self.is_touched or touched
+
+    def done(self, session: SimulatedSession, query: str) -> None:
+        """O3, O7: only who took office last looks for what is to be sent."""
+        if query == TAKE_OFFICE.text:
+            self._offices[session.schema] = session.actor
+        elif query == SCAN.text and self._offices.get(session.schema) is not session.actor:
+            self.wrong.append(f"O7: {session.actor.name} sends, and has not taken office last")
 
     def fate(self, session: SimulatedSession, what: str) -> str:
         return self.decide(session, what)

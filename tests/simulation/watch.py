@@ -119,7 +119,7 @@ ORDER BY 1
 def always(shop: Shop, *, touched: bool = True) -> list[str]:
     """Violations now; the databases are asked where something was touched that the questions read."""
     found = books(shop) if touched else []
-    return found + money(shop) + shop.journal.wrong + CURSES.surprises + shop.broker.wrong
+    return found + money(shop) + shop.journal.wrong + CURSES.surprises + shop.broker.wrong + shop.sessions.wrong
 
 
 def books(shop: Shop) -> list[str]:
