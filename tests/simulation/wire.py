@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from dovecote.kafka import Failure, KafkaConsumer, Message, Outgoing, SendResult
-from tests.simulation.broker import Broker, Client, Place
+from tests.simulation.broker import Broker, Client
 from tests.simulation.curse import CURSES
+from tests.simulation.record import Place
 from tests.simulation.world import Actor
 
 T = TypeVar("T")

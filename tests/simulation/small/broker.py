@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from tests.simulation.broker import PARTITIONS, Broker, Group, Place
+from tests.simulation.broker import PARTITIONS, Broker, Group
+from tests.simulation.record import Place
 from tests.simulation.world import World
 
 Hearing = tuple[str, Place, int]  # group, log, offset
