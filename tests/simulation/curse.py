@@ -11,6 +11,7 @@ from dovecote import telemetry
 from dovecote.handlers import Route
 from dovecote.kafka import Failure
 from dovecote.term import ProducerDied
+from dovecote.transaction import Transaction
 
 CURSE = "simulated bug"
 TRIES = 5  # app.outbox.max-retry: so often an unclassified error is tried before a record is FAILED
@@ -28,10 +29,11 @@ class Curses:
         self.surprises: list[str] = []
         self._refused: Counter[tuple[str, int]] = Counter()  # failed tries of a service's record
         self._replayed: Counter[tuple[str, int]] = Counter()
+        self._effects: set[tuple[str, UUID]] = set()
 
     def begin(self) -> None:
         """A new run."""
-        for each in (self.left, self.surprises, self._refused, self._replayed):
+        for each in (self.left, self.surprises, self._refused, self._replayed, self._effects):
             each.clear()
 
     def refuse(self, service: str, record: int, failure: Failure) -> None:
@@ -44,6 +46,13 @@ class Curses:
             self._replayed[service, record] += 1
             if self._replayed[service, record] * TRIES > self._refused[service, record]:
                 self.surprises.append(f"O14: record {record} of {service} was replayed twice for one failure")
+
+    def effect(self, service: str, handled: Sequence[UUID]) -> None:
+        """I13: a transaction with handled events is committed; no event is in two of them."""
+        for event_id in handled:
+            if (service, event_id) in self._effects:
+                self.surprises.append(f"I13: {service} has handled {event_id} twice")
+            self._effects.add((service, event_id))
 
     def strike(self, deliveries: Sequence[Any]) -> None:
         """Raise where a cursed event is among them."""
@@ -73,7 +82,15 @@ def install() -> None:
     async def cursed(self: Route, tx: Any, deliveries: Sequence[Any]) -> None:
         CURSES.strike(deliveries)
         await run(self, tx, deliveries)
+        tx.handled = [each.event_id for each in deliveries if each.event_id not in tx.parked]
 
+    committed = Transaction.committed
+
+    def counted(self: Transaction) -> None:
+        CURSES.effect(self._database.voice.producer, getattr(self, "handled", ()))
+        committed(self)
+
+    Transaction.committed = counted  # type: ignore[method-assign]
     Route.run = cursed  # type: ignore[method-assign]
     telemetry.replayed = lambda service, records, actor: CURSES.replayed(service, records)  # noqa: ARG005
     telemetry.loop_died = CURSES.surprise
