@@ -51,6 +51,12 @@ ACTIONS = (
 )  # fmt: skip
 
 
+SHARES = {
+    "poison": 0.7,
+    "curse": 0.15,
+}  # how many runs have the fault, where not half of them; a curse takes long to lift
+
+
 def draw(seed: int) -> Mix:
     """The mix of a seed: each trouble is off in most runs, so that those that are on are seen apart."""
     chance = random.Random(f"mix {seed}")
@@ -68,7 +74,7 @@ def draw(seed: int) -> Mix:
         replicas={name: chance.choice((1, 1, 2)) for name in ("order", "payment", "inventory", "notification")},
         haste=chance.choice((0.0, 0.01, 0.05, 0.2)),
         faults=chance.choice((0.0, 0.03, 0.1, 0.2, 0.3)),
-        actions={name: weight for name in ACTIONS if (weight := sometimes(1.0, 0.5)) > 0},
+        actions={name: weight for name in ACTIONS if (weight := sometimes(1.0, SHARES.get(name, 0.5))) > 0},
         lost_before=sometimes(0.05, 0.5),
         lost_after=sometimes(0.05, 0.5),
         kafka_fails=sometimes(0.4, 0.5),

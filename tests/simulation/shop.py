@@ -110,7 +110,6 @@ class Shop:
         """Everything works again: the frozen go on, the dead are replaced, the provider and Kafka answer."""
         self.is_healed = True
         self.world.jump = self.world.farthest
-        CURSES.lift()
         self.sessions.decide = lambda _session, _what: Fate.COMMON
         self.sessions.loses_notices = False
         self.broker.commit_is_lost = 0.0
