@@ -116,8 +116,9 @@ def test_a_sale_has_as_many_worlds_as_one_can_count(short: Census) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("row", "scenario"), [("G1", "sale"), ("G2", "cancelled"), ("C3", "sale"), ("C6", "sale")])
+@pytest.mark.parametrize(("row", "scenario"), [("G2", "cancelled"), ("C6", "sale")])
 def test_a_bug_made_on_purpose_is_found(row: str, scenario: str) -> None:
-    """The same worlds of a shop with a bug are not right."""
+    """Not right are the same worlds where an early end leaves no tombstone (an order of events finds it), and where
+    offsets go before the effect (a crash does)."""
     scope = Scope([scenario], [], [scenario], whole=False)
     assert asyncio.run(command.explore(scope, jobs=JOBS, bug=row, stop_at_violation=True)).wrong

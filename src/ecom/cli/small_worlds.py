@@ -57,7 +57,7 @@ def _table(seen: Census, scenarios: Iterable[str]) -> Iterable[str]:
     """A line a scenario: its worlds by kind, and how many of them broke an invariant."""
     wrong = [found.errand.scenario for found in seen.wrong]
     yield f"{'small world':28} {'orders':>8} {'duplicates':>10} {'crashes':>8} {'violations':>10}"
-    for name in scenarios:
+    for name in filter(lambda name: any(seen.of(name)), scenarios):
         orders, duplicates, crashes = seen.of(name)
         yield f"{name:28} {orders:8} {duplicates:10} {crashes:8} {wrong.count(name):10}"
     worlds = seen.worlds.total()

@@ -59,9 +59,19 @@ class Scope:
 
 # What fits into CI.
 SHORT = Scope(
-    ["sale", "declined", "out-of-stock", "capture-declined", "sale-mails", "declined-mails"],
-    ["sale"],
-    ["sale"],
+    (
+        "sale",
+        "declined",
+        "out-of-stock",
+        "capture-declined",
+        "silent",
+        "late",
+        "deadline",
+        "sale-mails",
+        "declined-mails",
+    ),
+    duplicates=("sale",),
+    crashes=("sale",),
     whole=False,
 )
 

@@ -101,7 +101,7 @@ class SmallRun(Run):
         """Whether a turn waits to be chosen: the provider's answers, a customer's change of mind."""
         if isinstance(turn.actor, Provider):
             return "payment" in self._scenario.chosen
-        return isinstance(turn.actor, Customer) and turn.what == "cancels" and "order" in self._scenario.chosen
+        return isinstance(turn.actor, Customer) and turn.what == "cancels"
 
     def _choices(self, held: dict[str, Turn]) -> dict[str, Callable[[], None]]:
         """All that can happen now, by name, oldest first; duplicates last, and alone where nothing else is left."""

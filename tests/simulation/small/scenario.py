@@ -1,4 +1,8 @@
-"""The small worlds: what is ordered, what befalls it, and who hears messages in every order."""
+"""The small worlds: what is ordered, what befalls it, and who hears messages in every order.
+
+Nobody hears what notification says. So its orders and the saga's need not be multiplied: in the worlds of the saga it
+hears each message at once, and in those of the mails it hears them in every order after the saga has come to rest.
+"""
 
 from __future__ import annotations
 
@@ -123,6 +127,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sale-mails": Scenario("A sale's mails.", chosen=MAILS),
     "declined-mails": Scenario("A declined card's mails.", method="card-declined", chosen=MAILS),
     "out-of-stock-mails": Scenario("The mails where nothing was left.", stock=0, chosen=MAILS),
+    "refunded-mails": Scenario("The mails of a sale that is cancelled after it.", cancels=True, chosen=MAILS),
     "capture-declined-mails": Scenario("The mails where the amount is not taken.", method="card-capture-declined",
                                        chosen=MAILS),
 }  # fmt: skip
