@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.simulation import command
 from tests.simulation.bugs import BUGS, found
 
@@ -21,6 +23,7 @@ def test_every_row_has_its_bug() -> None:
     assert set(found.seeds()) == set(BUGS)
 
 
+@pytest.mark.timeout(1200)
 async def test_every_bug_is_found_again() -> None:
     """From the seed on that found it before, the simulator finds each bug within a few seeds."""
     seeds = found.seeds()

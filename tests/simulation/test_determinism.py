@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from tests.simulation.command import Process
 from tests.simulation.server import own_server
 
@@ -15,6 +17,7 @@ async def _digests(url: str, number: int, seeds: Sequence[int]) -> list[str]:
         return [report.digest async for report in process.runs(seeds=seeds)]
 
 
+@pytest.mark.timeout(600)
 async def test_a_seed_is_the_same_run_everywhere() -> None:
     """Twice in one process, after another seed, and in a process of its own; another seed is another run."""
     async with own_server() as url:
