@@ -41,6 +41,7 @@ class Mix:
     provider_away: float  # a call
     provider_silent: float
     provider_late: float
+    provider_slow: int  # turns that a call may take, also when all is well
     mail_refuses: float  # a mail
 
 
@@ -75,14 +76,15 @@ def draw(seed: int) -> Mix:
         haste=chance.choice((0.0, 0.01, 0.05, 0.2)),
         faults=chance.choice((0.0, 0.03, 0.1, 0.2, 0.3)),
         actions={name: weight for name in ACTIONS if (weight := sometimes(1.0, SHARES.get(name, 0.5))) > 0},
-        lost_before=sometimes(0.05, 0.5),
-        lost_after=sometimes(0.05, 0.5),
+        lost_before=sometimes(0.15, 0.5),
+        lost_after=sometimes(0.1, 0.5),
         kafka_fails=sometimes(0.4, 0.5),
         commits_lost=sometimes(0.5),
         late_commits=sometimes(1.0, 0.7),
         provider_away=sometimes(0.5),
         provider_silent=sometimes(0.5),
         provider_late=sometimes(0.5),
+        provider_slow=chance.choice((0, 0, 20, 40)),
         mail_refuses=sometimes(0.4),
     )
 
@@ -93,7 +95,7 @@ def _wish(chance: random.Random, number: int) -> Wish:
         user_id=100 + number,
         lines=tuple((sku, chance.randint(1, 2)) for sku in skus),
         method=chance.choice(("card", "card", "card", "card", "card-declined", "card-capture-declined")),
-        cancels=chance.random() < 0.4,
-        hesitates=chance.choice((0, 3, 6, 9, 12, 15)),
+        cancels=chance.random() < 0.5,
+        hesitates=chance.choice((0, 5, 10, 20, 30, 40)),
         claims=chance.random() < 0.2,
     )

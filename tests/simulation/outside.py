@@ -52,6 +52,7 @@ class Provider:
         """A new run: nothing has been asked yet."""
         self.world = world
         self.trouble = Trouble()
+        self.slow = 0  # turns that a call may take
         self.book = Book(world.seed)
         self.entries: list[Entry] = []
         self.webhooks: list[Told] = []
@@ -93,6 +94,8 @@ class Provider:
         self, operation: Operation, requests: Sequence[Request]
     ) -> AsyncIterator[tuple[Request, Answer]]:
         for request in requests:
+            for _ in range(self.world.chance.randint(0, self.slow)):
+                await self.world.turn(self, "works")
             await self.world.turn(self, request.key[:12] + request.key[-4:])
             yield request, self._answer(operation, request)
 

@@ -54,6 +54,7 @@ class Shop:
         self.broker = Broker(self.world)
         CURSES.begin()
         self.provider.open(self.world)
+        self.provider.slow = self.mix.provider_slow
         self.postman.open(self.world)
 
     # -- processes ------------------------------------------------------------------------------------------------

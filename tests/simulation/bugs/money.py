@@ -87,8 +87,11 @@ MONEY_BUGS = (
         wrapped(answers, "fact_of", _declining),
         wrapped(workers, "fact_of", _declining),
     )),
-    Bug("G11", "a capture that comes after the end is kept", (
-        entries(COURSE, {(Stage.CAPTURING_ENDED, Fact.CAPTURED): Outcome.KEEP}),
+    Bug("G11", "what is captured is kept, although the order is over", (
+        entries(COURSE, {
+            (Stage.CAPTURING_ENDED, Fact.CAPTURED): Outcome.KEEP,
+            (Stage.CAPTURED, Fact.ENDED): Outcome.KNOWN,
+        }),
     )),
     Bug("G12", "a webhook decides without looking at what was decided", (wrapped(faults, "receive", _believing),)),
     Bug("G20", "an order that is over is confirmed when both have answered", (

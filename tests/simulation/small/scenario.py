@@ -86,6 +86,7 @@ class Scenario:
             provider_away=0.0,
             provider_silent=0.0,
             provider_late=0.0,
+            provider_slow=0,
             mail_refuses=0.0,
         )
 
