@@ -70,7 +70,7 @@ def draw(seed: int) -> Mix:
         orders=orders,
         hasty=chance.random() < 0.3,
         stock={sku: chance.choice((1, 2, 4, 10)) for sku in SKUS},
-        calm_steps=chance.choice((0, 0, 20, 60, 120, 200, 300)),
+        calm_steps=chance.choice((0, 100, 200, 300, 450, 600)),
         steps=chance.randint(60, 200),
         replicas={name: chance.choice((1, 1, 2)) for name in ("order", "payment", "inventory", "notification")},
         haste=chance.choice((0.0, 0.01, 0.05, 0.2)),
@@ -84,7 +84,7 @@ def draw(seed: int) -> Mix:
         provider_away=sometimes(0.5),
         provider_silent=sometimes(0.5),
         provider_late=sometimes(0.5),
-        provider_slow=chance.choice((0, 0, 20, 40)),
+        provider_slow=chance.choice((0, 0, 0, 20)),
         mail_refuses=sometimes(0.4),
     )
 

@@ -55,7 +55,11 @@ class Shop:
         CURSES.begin()
         self.provider.open(self.world)
         self.provider.slow = self.mix.provider_slow
+        trouble = self.provider.trouble
+        trouble.unavailable, trouble.answer_lost = self.mix.provider_away, self.mix.provider_silent
+        trouble.late = self.mix.provider_late
         self.postman.open(self.world)
+        self.postman.refuses = self.mix.mail_refuses
 
     # -- processes ------------------------------------------------------------------------------------------------
 
@@ -97,15 +101,11 @@ class Shop:
     # -- what befalls them ----------------------------------------------------------------------------------------
 
     def trouble(self) -> None:
-        """From here on things go wrong, as the mix says."""
+        """From here on things go wrong inside, as the mix says; the world outside was never calm."""
         mix = self.mix
         self.sessions.decide = self._fate
         self.broker.commit_is_lost = mix.commits_lost
         self.broker.takes_late_commits = mix.late_commits
-        trouble = self.provider.trouble
-        trouble.unavailable, trouble.answer_lost = mix.provider_away, mix.provider_silent
-        trouble.late = mix.provider_late
-        self.postman.refuses = mix.mail_refuses
 
     def heal(self) -> None:
         """Everything works again: the frozen go on, the dead are replaced, the provider and Kafka answer."""

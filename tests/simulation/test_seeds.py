@@ -8,25 +8,24 @@ import pytest
 
 from tests.simulation import command, ledger
 
-SECONDS = 120.0
-SEEDS_MIN = 30  # fewer would say nothing, whatever the machine
-FOUND_AND_MENDED = {
-    15: "an impostor before a genuine repeat in one batch made the repeat a dead letter (C18)",
-}
+SECONDS = 150.0
+# The same seeds in every run of CI, so that it is red for a change and never by chance; new ones are the ledger's.
+LAST = 150
+SEEDS_MIN = 20  # fewer would say nothing, whatever the machine
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_no_seed_breaks_an_invariant() -> None:
-    """Seeds that nobody has run on this commit yet, for two minutes on every core."""
-    first = ledger.next_seed()
-    summary = await command.simulate(first, first + 100_000, jobs=os.cpu_count() or 1, seconds_max=SECONDS)
+    """The first seeds, on every core, for as long as there is time."""
+    summary = await command.simulate(1, LAST, jobs=os.cpu_count() or 1, seconds_max=SECONDS)
     assert {report.seed: report.violations for report in summary.wrong} == {}
     assert summary.seeds >= SEEDS_MIN
     assert summary.orders >= 3 * summary.seeds
 
 
-async def test_what_seeds_have_found_stays_mended() -> None:
-    """Seeds that once broke an invariant do so no more."""
-    for seed in FOUND_AND_MENDED:
-        summary = await command.simulate(seed, seed)
-        assert (summary.seeds, summary.wrong) == (1, [])
+def test_the_ledger_is_clean() -> None:
+    """No seed of the book broke an invariant, and none was left out."""
+    last = 0
+    for entry in ledger.entries():
+        assert (entry.first, entry.violations) == (last + 1, ()), entry.commit
+        last = entry.last

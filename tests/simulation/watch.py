@@ -83,6 +83,9 @@ HAVING bool_or(kind = 'refund') AND bool_or(kind = 'void')
 UNION ALL
 SELECT 'expired', order_id FROM inventory_service.order_hold WHERE state = 'EXPIRED'
 """
+SET_ASIDE = """
+SELECT encode(key, 'escape') FROM inventory_service.dead_letter WHERE event_type = 'payment.authorized.v1'
+"""
 # How much is still to be done, one row a kind.
 UNREST = """
 SELECT 'outbox', count(*) FROM (
@@ -134,6 +137,8 @@ def expired_in_haste(shop: Shop, expired: set[str]) -> list[str]:
     new, shop.expired = expired - shop.expired, expired
     by = shop.sessions.changed_by
     paid = by.paid_when_asked if isinstance(by, Node) else frozenset()
+    if new & paid:  # what was set aside waits no longer: people or time will bring it back
+        paid = paid - {order for (order,) in shop.server.rows(SET_ASIDE)}
     return [f"G25: the hold of {order} expired, its payment waits to be heard" for order in sorted(new & paid)]
 
 

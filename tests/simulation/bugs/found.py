@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.simulation.command import Hunted
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "simulation-bugs.md"
-SEEDS_MAX = 120
+SEEDS_MAX = 250
 HEAD = """# Bugs on purpose
 
 Written by `./ecom simulate --bugs`: each line is a switch in `tests/simulation/bugs` that breaks one rule of

@@ -9,6 +9,7 @@ from typing import Any
 
 from dovecote.sql import Sql
 from ecom.order import domain as order
+from ecom.order import store
 from ecom.payment import answers, workers
 from ecom.payment.stages import COURSE, Fact, Outcome, Stage
 from ecom.provider.interface import Answer, Found, Held, Operation, Request
@@ -102,6 +103,7 @@ MONEY_BUGS = (
     )),
     Bug("G21", "a deadline ends an order that is confirmed", (
         entries(order.SAGA, {(P.CONFIRMED, H.DEADLINE_PASSED): Then.TIME_OUT}),
+        wrapped(store, "FIND_OVERDUE", lambda sql: Sql(sql.text.replace("status = 'PAYMENT_PENDING' AND", ""))),
     )),
     Bug("G24", "a capture that is declined leaves the order CONFIRMED", (
         entries(order.SAGA, {(P.CONFIRMED, H.CAPTURE_DECLINED): Then.KNOWN}),
