@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from ecom.local import postgres
 from ecom.local.place import temporary_home
 
 MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2 << 30
 # Nothing here outlives the run, and a crash in a simulation is never one of the server.
 SETTINGS: Mapping[str, str] = {
     **postgres.SETTINGS,
@@ -36,11 +38,16 @@ SETTINGS: Mapping[str, str] = {
 SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 
 
+def _has_room(folder: Path) -> bool:
+    """Whether a database fits there; a container's memory folder often holds no more than 64 MB."""
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM_BYTES
+
+
 @asynccontextmanager
 async def own_server() -> AsyncIterator[str]:
     """A server in memory, where the machine lets us; its URL."""
     before = tempfile.tempdir
-    tempfile.tempdir = str(MEMORY) if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None
+    tempfile.tempdir = str(MEMORY) if _has_room(MEMORY) else None
     try:
         with temporary_home() as home, home.hold():
             running = await postgres.start_postgres(home, settings=SETTINGS)
