@@ -77,7 +77,7 @@ class Person:
             try:
                 return await self.ask(short, what, request)
             except NoAnswer:
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(1.0)  # of simulated time: nobody waits for it
         return None
 
 
