@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
-from tests.simulation.loop import ANSWER_SECONDS
+# A statement that takes longer is looked at: it waits for a lock, or the machine is busy.
+ANSWER_SECONDS = 0.004
 
 
 class Wire:
@@ -31,12 +32,12 @@ class Wire:
 
 
 class OnTheSpot:
-    """Awaits what the driver does: in one go, unless somebody says after a while that it will take long."""
+    """Awaits what the driver does in one go; the loop goes round only while the session waits for a lock."""
 
-    def __init__(self, work: Coroutine[Any, Any, Any], wire: Wire, takes_long: Callable[[], bool]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, Any], wire: Wire, wait: Callable[[], Awaitable[None] | None]) -> None:
         self._work = work
         self._wire = wire
-        self._takes_long = takes_long
+        self._wait = wait  # None where no lock is waited for; else what ends once it is free
 
     def __await__(self) -> Generator[Any, None, Any]:
         error: BaseException | None = None
@@ -46,10 +47,14 @@ class OnTheSpot:
             except StopIteration as result:
                 return result.value
             error = None
-            while not answer.done():
-                if self._wire.is_closing or (not self._wire.read() and self._takes_long()):
-                    try:
+            while not answer.done() and error is None:
+                if not self._wire.is_closing and self._wire.read():
+                    continue
+                try:
+                    if self._wire.is_closing:
                         yield answer
-                    except BaseException as thrown:  # noqa: BLE001 (a cancellation belongs to the statement)
-                        error = thrown
-                    break
+                    elif (wait := self._wait()) is not None:
+                        yield from wait.__await__()
+                except BaseException as thrown:  # noqa: BLE001 (a cancellation belongs to the statement)
+                    answer.cancel()
+                    error = thrown

@@ -7,9 +7,6 @@ import selectors
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-# A statement that takes longer is looked at: it waits for a lock, or the machine is busy.
-ANSWER_SECONDS = 0.004
-
 
 class Idle(Protocol):
     """Who decides what happens next."""
@@ -20,9 +17,6 @@ class Idle(Protocol):
 
     def idle(self) -> None:
         """Nothing can run: make something runnable, or move time."""
-
-    def late(self) -> None:
-        """The answer takes long."""
 
 
 class _Selector(selectors.BaseSelector):
@@ -56,10 +50,7 @@ class _Selector(selectors.BaseSelector):
         if not scheduler.waits_for_io:
             scheduler.idle()
             return []
-        events = self._real.select(ANSWER_SECONDS)
-        if not events:
-            scheduler.late()
-        return events
+        return self._real.select(None)
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):

@@ -22,18 +22,18 @@ from tests.simulation.wire import Member, Producer
 from tests.simulation.world import World
 
 # Jobs and polls come less often than in production: what they find is the same, and a run has fewer empty turns.
-JOB_EVERY = timedelta(seconds=9)
-CLOCK_EVERY_SECONDS = 10.0
+JOB_EVERY = timedelta(seconds=20)
+CLOCK_EVERY_SECONDS = 20.0
 
 
 def slow_down() -> None:
     """Make every poll of the library rare, for this process and for good: wake-ups do the work, polls the rest."""
-    WorkerLoop.POLL_SECONDS = 8.0
-    term.POLL_SECONDS = 7.0
-    term.BEAT_SECONDS = 6.0  # type: ignore[attr-defined]  # the names as these modules took them over
-    leadership.STALE_AFTER = timedelta(seconds=16)
-    term.SETTLE_SECONDS = 11.0  # type: ignore[attr-defined]
-    relay.TRY_SECONDS = 5.0  # type: ignore[attr-defined]
+    WorkerLoop.POLL_SECONDS = 16.0
+    term.POLL_SECONDS = 14.0
+    term.BEAT_SECONDS = 12.0  # type: ignore[attr-defined]  # the names as these modules took them over
+    leadership.STALE_AFTER = timedelta(seconds=32)
+    term.SETTLE_SECONDS = 22.0  # type: ignore[attr-defined]
+    relay.TRY_SECONDS = 10.0  # type: ignore[attr-defined]
 
 
 class SimulatedDatabase(Database):

@@ -108,6 +108,12 @@ class SimulatedSession:
     def waits_for_a_lock(self) -> bool:
         return self._server.blocked(self.pid)
 
+    def stop(self) -> None:
+        self._server.stop(self.pid)
+
+    def go_on(self) -> None:
+        self._server.go_on(self.pid)
+
     def lose(self) -> None:
         """The connection is gone: the server rolls back and lets go of its locks."""
         if self.is_lost:
@@ -116,14 +122,15 @@ class SimulatedSession:
         self._books.forget(self)
         if self._in_statement:  # waits for a lock: its session ends, and another takes its place
             self._server.end(self.pid)
+            self._world.unblock()
         else:
             self._world.errand(self._free())
 
-    def _late(self) -> bool:
-        return self._world.set_aside(self)
+    def _wait(self) -> Coroutine[Any, Any, None] | None:
+        return self._world.freed(self) if self.waits_for_a_lock() else None
 
     async def _free(self) -> None:
-        await OnTheSpot(self._raw.execute(FREE), self._wire, lambda: False)
+        await OnTheSpot(self._raw.execute(FREE), self._wire, lambda: None)
         self._server.give_back(self.schema, self._raw)
 
     async def _statement(self, query: str, send: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> Any:
@@ -170,12 +177,13 @@ class SimulatedSession:
     async def _send(self, call: Coroutine[Any, Any, Any]) -> Any:
         self._in_statement = True
         try:
-            return await self._world.ask(self, OnTheSpot(call, self._wire, self._late))
+            return await OnTheSpot(call, self._wire, self._wait)
         except asyncio.CancelledError:
             self.lose()  # nobody will read the answer
             raise
         finally:
             self._in_statement = False
+            self._world.answered(self)
 
     def _lost(self) -> None:
         self.lose()
@@ -205,7 +213,7 @@ class Sessions:
 
     async def open(self, actor: Actor, schema: str) -> SimulatedSession:
         await self._world.turn(actor, "connects")
-        raw = await self._world.ask(_Opening(actor.name), self._server.session(schema))
+        raw = await self._world.errand(self._server.session(schema))
         session = SimulatedSession(self._world, self._server, actor, schema, raw, self)
         self._live[session.pid] = session
         return session
@@ -246,16 +254,6 @@ class Sessions:
     def of(self, actor: Actor) -> list[SimulatedSession]:
         """The sessions of an actor, in a repeatable order."""
         return [session for session in self._live.values() if session.actor is actor]
-
-
-class _Opening:
-    """A session that is being opened waits for nobody."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def waits_for_a_lock(self) -> bool:
-        return False
 
 
 _names: dict[str, str] = {}

@@ -15,7 +15,7 @@ from tests.simulation.world import Actor
 
 T = TypeVar("T")
 POLL = "poll"
-QUIET_SECONDS = 5.0
+QUIET_SECONDS = 10.0
 COMMIT_SECONDS = 0.5
 
 

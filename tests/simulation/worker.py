@@ -21,7 +21,7 @@ from tests.simulation.run import Stage, Verdict, blueprints
 from tests.simulation.server import Server, new_database
 
 TRACE_LINES = 4000
-REWRITE_EVERY = 50  # runs: what they delete stays as dead rows
+REWRITE_EVERY = 50
 SESSIONS = 4
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -36,6 +36,12 @@ class Session(Protocol):
     def waits_for_a_lock(self) -> bool:
         """Whether its statement waits for another session."""
 
+    def stop(self) -> None:
+        """Let nothing happen to it, not even once it could."""
+
+    def go_on(self) -> None:
+        """And again."""
+
 
 @dataclass(slots=True)
 class Turn:
@@ -64,8 +70,7 @@ class World:
     choose: Callable[[], None] | None = None  # decides what happens next
     _parked: list[Turn] = field(default_factory=list)
     _count: int = 0
-    _asking: dict[Session, None] = field(default_factory=dict)
-    _blocked: dict[Session, None] = field(default_factory=dict)
+    _blocked: dict[Session, asyncio.Future[None]] = field(default_factory=dict)
     # Whose wait is in the trace: one who is woken only to wait for the next may be seen between, or not.
     _told: dict[Session, None] = field(default_factory=dict)
     errands: set[asyncio.Task[Any]] = field(default_factory=set)  # see errand
@@ -116,52 +121,51 @@ class World:
 
     @property
     def waits_for_io(self) -> bool:
-        """Whether a statement is under way that does not wait for a lock."""
-        return bool(self._asking or self.errands)
+        """Whether work on the real server is under way that is done before the next turn."""
+        return bool(self.errands)
 
-    async def ask(self, session: Session, call: Awaitable[T]) -> T:
-        """A statement's round trip."""
-        self._asking[session] = None
-        try:
-            return await call
-        finally:
-            for each in (self._asking, self._blocked, self._told):
-                each.pop(session, None)
-            self._unblock()
-
-    def errand(self, work: Coroutine[Any, Any, object]) -> None:
-        """Work on the real server that nobody waits for, done before the next turn."""
+    def errand(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Work on the real server, done before the next turn."""
         task = self.loop.create_task(work)
         self.errands.add(task)
         task.add_done_callback(self._errand_done)
+        return task
 
     def _errand_done(self, task: asyncio.Task[Any]) -> None:
         self.errands.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.failure = self.failure or task.exception()
-        self._unblock()
+        self.unblock()
 
-    def late(self) -> None:
-        """No answer for a while: set those aside that wait for somebody's lock."""
-        for session in list(self._asking):
-            self.set_aside(session)
+    async def freed(self, session: Session) -> None:
+        """Wait until a session that waits for somebody's lock waits for none.
 
-    def set_aside(self, session: Session) -> bool:
-        """No answer: where the session waits for a lock, do not wait for it until somebody lets go; else False."""
-        if not session.waits_for_a_lock():
-            return False
+        Of several whom one COMMIT lets go, the server would wake all, and whoever is quickest has a row's lock next. So
+        all but the first are stopped meanwhile, and go on one after the other.
+        """
         if session not in self._told:
             self.trace.add(self.loop.time(), session.name, "waits for a lock")
             self._told[session] = None
-        del self._asking[session]
-        self._blocked[session] = None
-        return True
+        if self._blocked:
+            session.stop()
+        future = self._blocked[session] = self.loop.create_future()
+        try:
+            await future
+        finally:
+            session.go_on()
 
-    def _unblock(self) -> None:
-        """Somebody's transaction may have ended: who waited may have an answer coming."""
+    def answered(self, session: Session) -> None:
+        """A statement is done: somebody's transaction may have ended, and with it others' waits."""
+        self._told.pop(session, None)
+        self._blocked.pop(session, None)
+        self.unblock()
+
+    def unblock(self) -> None:
+        """Let those go on who wait for no lock any more."""
         for session in [each for each in self._blocked if not each.waits_for_a_lock()]:
-            del self._blocked[session]
-            self._asking[session] = None
+            future = self._blocked.pop(session)
+            if not future.done():
+                future.set_result(None)
 
     def idle(self) -> None:
         """Nothing runs: choose."""

@@ -7,6 +7,8 @@ from collections import deque
 SWEEP_SECONDS = 2.0
 # A sweep that has far to go (somebody writes for an hour) comes so much later than it took.
 SWEEP_REST = 20.0
+# But no later than that: a process that was frozen while it swept did not sweep all that time.
+SWEEP_SECONDS_MAX = 30.0
 # The scan starts where it could have started this long ago: transactions that commit later than that are
 # found by the sweep.
 FLOOR_LAG_SECONDS = 0.3
@@ -29,7 +31,7 @@ class Floor:
 
     def swept(self, moment: float, *, seconds: float) -> None:
         """A sweep began at that moment and took so long."""
-        self._sweep_at = moment + max(SWEEP_SECONDS, SWEEP_REST * seconds)
+        self._sweep_at = moment + min(max(SWEEP_SECONDS, SWEEP_REST * seconds), SWEEP_SECONDS_MAX)
 
     def start(self, moment: float) -> int:
         """The id to scan from, between two sweeps."""
