@@ -26,6 +26,10 @@ class Broker:
         self.asked += [one.offset for one in offsets]
         self.waits.append(not asynchronous)
 
+    def position(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        """Something was read of each."""
+        return [TopicPartition(place.topic, place.partition, 0) for place in places]
+
     def close(self) -> None:
         """Nothing to close."""
 

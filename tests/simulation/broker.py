@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
 from dovecote.kafka import LogRecord
 from tests.simulation.record import Place, Record
@@ -175,6 +175,7 @@ class Client:
         self.since: dict[Place, int] = {}  # the group's epoch in which each partition was assigned
         self.reached: dict[Place, int] = {}  # where it began in its assignment, or what it has committed since
         self._position: dict[Place, int] = {}
+        self._silent: set[Place] = set()  # nothing was read of it since it was assigned
         self._left = 0
         self._callbacks: dict[str, Callable[..., None]] = {}
         self._paused = False
@@ -206,6 +207,7 @@ class Client:
         at = self.broker.world.chance.choice(waiting)
         record = self.broker.logs[at][self._position[at]]
         self._position[at] += 1
+        self._silent.discard(at)
         self._left -= 1
         return record
 
@@ -224,6 +226,7 @@ class Client:
             self._callbacks["on_assign"](self, [TopicPartition(*at) for at in added])
         for at in added:
             self._position[at] = self.reached[at] = group.committed.get(at, 0)
+            self._silent.add(at)
             self.since[at] = group.epoch
 
     def _give_up(self, places: Sequence[Place], callback: str) -> None:
@@ -257,6 +260,26 @@ class Client:
 
     def assignment(self) -> list[TopicPartition]:
         return [TopicPartition(*at) for at in self._position]
+
+    def position(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        return [
+            TopicPartition(*at, OFFSET_INVALID if at in self._silent else self._position[at])
+            for at in ((place.topic, place.partition) for place in places)
+        ]
+
+    def committed(self, places: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
+        committed = self.broker.group(self.group).committed
+        return [
+            TopicPartition(*at, committed.get(at, OFFSET_INVALID))
+            for at in ((place.topic, place.partition) for place in places)
+        ]
+
+    def get_watermark_offsets(self, place: TopicPartition, **_: bool) -> tuple[int, int]:
+        return 0, self.broker.end(self.group, (place.topic, place.partition))
+
+    def seek(self, place: TopicPartition) -> None:
+        at = place.topic, place.partition
+        self._position[at] = self.reached[at] = place.offset
 
     def close(self) -> None:
         self.broker.leave(self)

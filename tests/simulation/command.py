@@ -55,13 +55,20 @@ class Summary:
             self.wrong.append(report)
 
 
+def core(number: int) -> int:
+    """Where a process works: one after the other takes the next core."""
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[number % len(cores)]
+
+
 class Process:
     """A worker process: takes tasks one after the other, and gives a report for each run."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, database: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, url: str, number: int) -> None:
         self._process = process
         self._url = url
-        self._database = database
+        self._database = f"simulated_{number}"
+        self._core = core(number)
 
     @classmethod
     @asynccontextmanager
@@ -78,7 +85,7 @@ class Process:
             env={**os.environ, "PYTHONHASHSEED": "0"},
         )
         try:
-            yield cls(process, url, f"simulated_{number}")
+            yield cls(process, url, number)
         finally:
             if process.returncode is None:
                 process.kill()
@@ -93,7 +100,7 @@ class Process:
         stop_at_violation: bool = False,
     ) -> AsyncIterator[Report]:
         """Do one task."""
-        task = Task(self._url, self._database, tuple(seeds), span, bug, stop_at_violation)
+        task = Task(self._url, self._database, self._core, tuple(seeds), span, bug, stop_at_violation)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(msgspec.json.encode(task) + b"\n")
         await self._process.stdin.drain()

@@ -1,14 +1,20 @@
-"""The book of all seeds that were ever run: one line a run of the command, so that the next one goes on after it."""
+"""The books of all that was ever run: of seeds a line a run of the command, of small worlds a line a scenario.
+
+The next run of the command goes on after them.
+"""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "docs" / "simulation-ledger.jsonl"
+SMALL_BOOK = ROOT / "docs" / "small-worlds.jsonl"
+T = TypeVar("T")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -25,11 +31,23 @@ class Entry(msgspec.Struct, frozen=True):
     violations: tuple[int, ...] = ()
 
 
+class Whole(msgspec.Struct, frozen=True):
+    """A scenario of small worlds that was run to its end: how many worlds, how many runs besides, which were wrong."""
+
+    commit: str
+    command: str
+    scenario: str
+    orders: int
+    duplicates: int
+    crashes: int
+    redundant: int
+    seconds: int
+    violations: tuple[str, ...] = ()
+
+
 def entries(book: Path = BOOK) -> list[Entry]:
-    """Everything in the book, oldest first."""
-    if not book.exists():
-        return []
-    return [msgspec.json.decode(line, type=Entry) for line in book.read_bytes().splitlines() if line]
+    """All runs of seeds, oldest first."""
+    return _read(book, Entry)
 
 
 def next_seed(book: Path = BOOK) -> int:
@@ -37,10 +55,21 @@ def next_seed(book: Path = BOOK) -> int:
     return max((entry.last for entry in entries(book)), default=0) + 1
 
 
-def append(entry: Entry, book: Path = BOOK) -> None:
+def wholes(book: Path = SMALL_BOOK) -> list[Whole]:
+    """All scenarios that were run to their end, oldest first."""
+    return _read(book, Whole)
+
+
+def append(entry: Entry | Whole) -> None:
     """Write down one run."""
-    with book.open("ab") as lines:
+    with (BOOK if isinstance(entry, Entry) else SMALL_BOOK).open("ab") as lines:
         lines.write(msgspec.json.encode(entry) + b"\n")
+
+
+def _read(book: Path, kind: type[T]) -> list[T]:
+    if not book.exists():
+        return []
+    return [msgspec.json.decode(line, type=kind) for line in book.read_bytes().splitlines() if line]
 
 
 def commit() -> str:

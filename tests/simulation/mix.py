@@ -25,6 +25,7 @@ class Mix:
     """One run's share of each trouble. Shares are chances a step, but where another unit is named."""
 
     orders: tuple[Wish, ...]
+    tidies: bool  # the jobs run that only clean up and count
     hasty: bool  # holds expire before orders time out
     stock: dict[str, int]
     calm_steps: int  # before anything goes wrong
@@ -68,6 +69,7 @@ def draw(seed: int) -> Mix:
     orders = tuple(_wish(chance, number) for number in range(chance.randint(3, 6)))
     return Mix(
         orders=orders,
+        tidies=chance.random() < 0.3,
         hasty=chance.random() < 0.3,
         stock={sku: chance.choice((1, 2, 4, 10)) for sku in SKUS},
         calm_steps=chance.choice((0, 100, 200, 300, 450, 600)),

@@ -23,6 +23,8 @@ from tests.simulation.world import World
 
 # Jobs and polls come less often than in production: what they find is the same, and a run has fewer empty turns.
 JOB_EVERY = timedelta(seconds=20)
+# What is old goes, what is there is counted: the most frequent jobs of all, and few runs need them.
+TIDYING = ("-cleanup", "-forget", "-metrics")
 CLOCK_EVERY_SECONDS = 20.0
 
 
@@ -85,7 +87,7 @@ class SimulatedService(Service):
         return Member(self._node.broker, self._node, group=self.group, topics=self.heard)
 
     def _own_jobs(self) -> list[Job]:
-        return [replace(job, every=max(job.every, JOB_EVERY)) for job in super()._own_jobs()]
+        return self._node.jobs(super()._own_jobs())
 
     async def _keep_time(self) -> None:
         while True:
@@ -107,6 +109,7 @@ class Node:
         blueprint: Blueprint,
         contracts: Contracts,
         fail: Callable[[], Failure | None],
+        tidies: bool,
     ) -> None:
         self.name = name
         self.short = short
@@ -117,13 +120,21 @@ class Node:
         self.broker = broker
         self.sessions = sessions
         self.fail = fail
-        jobs = [replace(job, every=max(job.every, JOB_EVERY)) for job in blueprint.jobs]
-        self.service = SimulatedService(self, replace(blueprint, jobs=jobs), contracts)
+        self._tidies = tidies
+        self.service = SimulatedService(self, replace(blueprint, jobs=self.jobs(blueprint.jobs)), contracts)
 
     @property
     def database(self) -> Database:
         """The service's database, as this replica sees it."""
         return self.service.database
+
+    def jobs(self, jobs: Sequence[Job]) -> list[Job]:
+        """A service's jobs as they are here: rarer, and without those that only tidy where nobody does."""
+        return [
+            replace(job, every=max(job.every, JOB_EVERY))
+            for job in jobs
+            if self._tidies or not job.name.endswith(TIDYING)
+        ]
 
     async def start(self) -> None:
         await self.service.start()

@@ -16,7 +16,7 @@ from ecom.audit.invariants import INVARIANTS
 from ecom.audit.run import ask
 from ecom.audit.vitals import Vitals
 from tests.simulation import watch
-from tests.simulation.curse import CURSE, CURSES
+from tests.simulation.curse import CURSES
 from tests.simulation.server import Server
 
 if TYPE_CHECKING:
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 RANKS = {"PAYMENT_PENDING": 0, "CONFIRMED": 1, "FAILED": 2, "TIMED_OUT": 2, "CANCELLED": 2, "GONE": -1}
 # A leader whose clock was set off has beaten long ago, by the clock that is right now: no sign of anything here.
 QUESTIONS = [one for one in INVARIANTS if one.check is not sessions.orphan_locks]
-LETTERS = """
-SELECT 'order', id FROM order_service.dead_letter WHERE status IN ('DEAD', 'PARKED') AND %(cursed)s
-UNION ALL SELECT 'payment', id FROM payment_service.dead_letter WHERE status IN ('DEAD', 'PARKED') AND %(cursed)s
-UNION ALL SELECT 'inventory', id FROM inventory_service.dead_letter WHERE status IN ('DEAD', 'PARKED') AND %(cursed)s
-UNION ALL SELECT 'notification', id FROM notification_service.dead_letter
-           WHERE status IN ('DEAD', 'PARKED') AND %(cursed)s
-ORDER BY 1, 2
-""".replace("%(cursed)s", f"error LIKE '%{CURSE}%'")
 ORDERS = "SELECT id, status FROM order_service.orders ORDER BY id"
 CAPTURED_AMISS = """
 SELECT o.id, p.stage FROM order_service.orders AS o LEFT JOIN payment_service.payment AS p ON p.order_id = o.id
@@ -59,10 +51,11 @@ class _PlainPool:
 
 def mend(shop: Shop) -> bool:
     """What operators do at the end: replay FAILED events, redrive what a bug had set aside. False for nothing."""
-    failed = [service for (service,) in shop.server.rows(watch.FAILED)]
+    left = watch.left(shop)
+    failed = [each.service for each in left if each.kind == "FAILED"]
     for service in failed:
         shop.spawn(shop.replay(service))
-    cursed = shop.server.rows(LETTERS)
+    cursed = [(each.service, each.id) for each in left if each.kind == "cursed" and each.id is not None]
     if cursed:
         CURSES.lift()  # a release without the bug, and only then once more
     for service, number in cursed:

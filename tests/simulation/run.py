@@ -148,8 +148,8 @@ class Run:
             return
         sessions = self._shop.sessions
         if sessions.is_changed:
-            touched, sessions.is_changed, sessions.is_touched = sessions.is_touched, False, False
-            if found := watch.always(self._shop, touched=touched):
+            sessions.is_changed = False
+            if found := watch.always(self._shop):
                 self._end(found)
                 return
         self._steps += 1
@@ -201,6 +201,8 @@ class Run:
             self._phase = Phase.ASKING
             self._world.errand(self._ask())
             return True
+        if self._phase is Phase.CALM and not watch.unrest(self._shop):
+            self._steps_of_phase = self._mix.calm_steps  # all is done: nothing more would be seen of it
         return self._world.pass_time()
 
     async def _ask(self) -> None:

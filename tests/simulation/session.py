@@ -18,7 +18,7 @@ from dovecote.term import KNOW_IDS, SCAN
 from tests.simulation.answer import OnTheSpot, Wire
 from tests.simulation.server import Server
 from tests.simulation.world import Actor, World
-from tests.simulation.writes import touches
+from tests.simulation.writes import Touch, touch
 
 STALE_LEADERS = """
     SELECT l.pid FROM relay_leader AS l
@@ -50,7 +50,7 @@ class SimulatedSession:
         self._begun = False  # BEGIN has been said
         self._wanted = False  # a transaction is open, as far as the program knows
         self._in_statement = False
-        self._touched = False  # what its transaction has written is asked about after every commit
+        self._touched = Touch.NOTHING  # by its transaction
         self.is_lost = False
         self._wire = Wire(raw)
         self.pid: int = raw.get_server_pid()
@@ -136,14 +136,14 @@ class SimulatedSession:
     async def _statement(self, query: str, send: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> Any:
         fate = await self._turn(name_of(query))
         if self._wanted and not self._begun:
-            self._begun, self._touched = True, False
+            self._begun, self._touched = True, Touch.NOTHING
             await self._send(self._raw.execute("BEGIN"))
         result = await self._send(send(query, *args))
         self._books.done(self, query)
-        if touches(query) and not (isinstance(result, str) and result.endswith(" 0")):
-            self._touched = True
+        if (touched := touch(query)) and not (isinstance(result, str) and result.endswith(" 0")):
+            self._touched |= touched
             if not self._begun:
-                self._books.changed(self.actor, touched=True)
+                self._books.changed(self.actor, touched)
         if fate == Fate.LOST_AFTER:
             self._lost()
         return result
@@ -159,7 +159,7 @@ class SimulatedSession:
             return
         fate = await self._turn(word)
         await self._send(self._raw.execute(word))
-        self._books.changed(self.actor, touched=self._touched)
+        self._books.changed(self.actor, self._touched)
         if fate == Fate.LOST_AFTER:
             self._lost()
 
@@ -205,7 +205,7 @@ class Sessions:
         self._listening: dict[str, dict[SimulatedSession, Callable[..., Any]]] = {}
         self.decide: Callable[[SimulatedSession, str], str] = lambda _session, _what: Fate.COMMON
         self.is_changed = False  # something was committed since the invariants were last looked at
-        self.is_touched = False  # and something of what the questions read
+        self.touched = Touch.NOTHING  # and what of it may change an answer
         self.changed_by: Actor | None = None
         self.loses_notices = False
         self.wrong: list[str] = []
@@ -218,9 +218,9 @@ class Sessions:
         self._live[session.pid] = session
         return session
 
-    def changed(self, by: Actor, *, touched: bool) -> None:
+    def changed(self, by: Actor, touched: Touch) -> None:
         self.is_changed, self.changed_by = True, by
-        self.is_touched = self.is_touched or touched
+        self.touched |= touched
 
     def done(self, session: SimulatedSession, query: str) -> None:
         """O3, O7: only who took office last looks for what is to be sent."""

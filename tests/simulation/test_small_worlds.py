@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulation import ledger
 from tests.simulation.small import command
 from tests.simulation.small.command import Census, Scope
 from tests.simulation.small.exploration import Branch, Tree, Walk
@@ -113,6 +114,21 @@ def test_a_sale_has_as_many_worlds_as_one_can_count(short: Census) -> None:
     assert duplicates == 4 * ((2 + 1) + (3 + 2 + 1) + (4 + 2)) * 2
     assert crashes >= 50
     assert short.of("sale-mails")[0] == 4 * 3 * 2
+
+
+def test_the_book_of_small_worlds_is_clean() -> None:
+    """No scenario that was run to its end broke an invariant."""
+    assert [entry.scenario for entry in ledger.wholes() if entry.violations] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("scenario", ["declined", "out-of-stock"])
+def test_no_world_of_a_whole_scenario_breaks_an_invariant(scenario: str) -> None:
+    """Every order of events, each duplicate, a crash before each act."""
+    census = asyncio.run(command.explore(Scope([scenario], [scenario], [scenario]), jobs=JOBS))
+    assert [(found.world, found.violations) for found in census.wrong] == []
+    assert min(census.of(scenario)) > 0
 
 
 @pytest.mark.timeout(600)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecom.provider.interface import Operation
 from ecom.provider.ledger import Mark
-from tests.simulation.curse import CURSES
+from tests.simulation.curse import CURSE, CURSES
 from tests.simulation.node import Node
+from tests.simulation.writes import Touch
 
 if TYPE_CHECKING:
     from tests.simulation.shop import Shop
@@ -86,42 +88,51 @@ SELECT 'expired', order_id FROM inventory_service.order_hold WHERE state = 'EXPI
 SET_ASIDE = """
 SELECT encode(key, 'escape') FROM inventory_service.dead_letter WHERE event_type = 'payment.authorized.v1'
 """
-# How much is still to be done, one row a kind.
-UNREST = """
-SELECT 'outbox', count(*) FROM (
-    SELECT status FROM order_service.outbox_event_record
-    UNION ALL SELECT status FROM payment_service.outbox_event_record
-    UNION ALL SELECT status FROM inventory_service.outbox_event_record
-    UNION ALL SELECT status FROM notification_service.outbox_event_record) AS o
- WHERE status = 'PENDING'
+# What is still to be done, one row each: what waits for time or a turn, and what waits for people.
+LEFT = f"""
+WITH outboxes AS (
+    SELECT 'order' AS service, status FROM order_service.outbox_event_record WHERE status <> 'SENT'
+    UNION ALL SELECT 'payment', status FROM payment_service.outbox_event_record WHERE status <> 'SENT'
+    UNION ALL SELECT 'inventory', status FROM inventory_service.outbox_event_record WHERE status <> 'SENT'
+    UNION ALL SELECT 'notification', status FROM notification_service.outbox_event_record WHERE status <> 'SENT'
+), letters AS (
+    SELECT 'order' AS service, id, status, error FROM order_service.dead_letter
+    UNION ALL SELECT 'payment', id, status, error FROM payment_service.dead_letter
+    UNION ALL SELECT 'inventory', id, status, error FROM inventory_service.dead_letter
+    UNION ALL SELECT 'notification', id, status, error FROM notification_service.dead_letter
+)
+SELECT 'outbox' AS kind, service, NULL::bigint AS id FROM outboxes WHERE status = 'PENDING'
 UNION ALL
-SELECT 'intents', count(*) FROM (
-    SELECT status FROM payment_service.intent UNION ALL SELECT status FROM notification_service.intent) AS i
- WHERE status = 'PENDING'
+SELECT 'intents', status, NULL::bigint FROM payment_service.intent WHERE status = 'PENDING'
 UNION ALL
-SELECT 'orders', count(*) FROM order_service.orders WHERE status = 'PAYMENT_PENDING'
+SELECT 'intents', status, NULL::bigint FROM notification_service.intent WHERE status = 'PENDING'
 UNION ALL
-SELECT 'mails', count(*) FROM notification_service.notification WHERE status IN ('PENDING', 'FAILED')
+SELECT 'orders', status, NULL::bigint FROM order_service.orders WHERE status = 'PAYMENT_PENDING'
 UNION ALL
-SELECT 'letters', count(*) FROM (
-    SELECT status FROM order_service.dead_letter
-    UNION ALL SELECT status FROM payment_service.dead_letter
-    UNION ALL SELECT status FROM inventory_service.dead_letter
-    UNION ALL SELECT status FROM notification_service.dead_letter) AS d
- WHERE status = 'RETRYING'
+SELECT 'mails', status, NULL::bigint FROM notification_service.notification WHERE status IN ('PENDING', 'FAILED')
+UNION ALL
+SELECT 'letters', service, id FROM letters WHERE status = 'RETRYING'
+UNION ALL
+(SELECT DISTINCT 'FAILED', service, NULL::bigint FROM outboxes WHERE status = 'FAILED' ORDER BY 2)
+UNION ALL
+(SELECT 'cursed', service, id FROM letters
+  WHERE status IN ('DEAD', 'PARKED') AND error LIKE '%{CURSE}%' ORDER BY 2, 3)
 """
-FAILED = """
-SELECT 'order' FROM order_service.outbox_event_record WHERE status = 'FAILED'
-UNION SELECT 'payment' FROM payment_service.outbox_event_record WHERE status = 'FAILED'
-UNION SELECT 'inventory' FROM inventory_service.outbox_event_record WHERE status = 'FAILED'
-UNION SELECT 'notification' FROM notification_service.outbox_event_record WHERE status = 'FAILED'
-ORDER BY 1
-"""
+FOR_PEOPLE = ("FAILED", "cursed")
 
 
-def always(shop: Shop, *, touched: bool = True) -> list[str]:
-    """Violations now; the databases are asked where something was touched that the questions read."""
-    found = books(shop) if touched else []
+class Left(NamedTuple):
+    """Something that is still to be done: of what kind, by which service, and which."""
+
+    kind: str
+    service: str
+    id: int | None
+
+
+def always(shop: Shop) -> list[str]:
+    """Violations now; the databases are asked where something was written that the questions read."""
+    found = books(shop) if Touch.BOOKS in shop.sessions.touched else []
+    shop.sessions.touched &= ~Touch.BOOKS
     return found + money(shop) + shop.journal.wrong + CURSES.surprises + shop.broker.wrong + shop.sessions.wrong
 
 
@@ -162,9 +173,18 @@ def money(shop: Shop) -> list[str]:
     return found
 
 
+def left(shop: Shop) -> Sequence[Left]:
+    """What the databases say is still to be done; asked again only where something of it was written since."""
+    if Touch.WORK in shop.sessions.touched or shop.left is None:
+        shop.left = [Left(*row) for row in shop.server.rows(LEFT)]
+        shop.sessions.touched &= ~Touch.WORK
+    return shop.left
+
+
 def unrest(shop: Shop) -> list[str]:
-    """What is still to be done, by kind; nothing at rest."""
-    rows = [f"{kind} {count}" for kind, count in shop.server.rows(UNREST) if count]
+    """What is still to be done by itself, by kind; nothing at rest."""
+    counts = Counter(each.kind for each in left(shop) if each.kind not in FOR_PEOPLE)
+    rows = [f"{kind} {count}" for kind, count in counts.items()]
     lag = sum(shop.broker.lag(node.service.group, node.service.heard) for node in shop.nodes if not node.is_dead)
     if lag:
         rows.append(f"lag {lag}")

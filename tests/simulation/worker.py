@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,7 @@ class Task(msgspec.Struct, frozen=True):
 
     url: str
     database: str
+    core: int  # where the process and its sessions run
     seeds: tuple[int, ...] = ()
     span: tuple[int, int, int] = (1, 0, 1)  # first, last, step: instead of seeds
     bug: str = ""
@@ -53,8 +55,9 @@ class Report(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def stage(url: str, database: str) -> Iterator[Stage]:
-    """Everything that runs of one process share. The process is good for nothing else afterwards."""
+def stage(url: str, database: str, core: int) -> Iterator[Stage]:
+    """Everything that runs of one process share. The process stays on a core, and is good for nothing else."""
+    os.sched_setaffinity(0, {core})
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     slow_down()
@@ -97,7 +100,7 @@ def main() -> None:
     with ExitStack() as stack:
         for line in sys.stdin:
             task = msgspec.json.decode(line, type=Task)
-            on = on or stack.enter_context(stage(task.url, task.database))
+            on = on or stack.enter_context(stage(task.url, task.database, task.core))
             for each in reports(on, task.all_seeds(), task.bug):
                 _say(msgspec.json.encode(each).decode())
                 if each.violations and task.stop_at_violation:

@@ -29,26 +29,27 @@ def simulate(
     minutes: Annotated[float | None, typer.Option(help="Stop after so long.", min=0.0)] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print what happened in each run that went wrong.")] = False,
     ledger: Annotated[
-        bool, typer.Option("--ledger", help="Go on after the last seed of the book, and note it.")
+        bool, typer.Option("--ledger", help="Go on after the last seed (or small scenario) of the book, and note it.")
     ] = False,
     bugs: Annotated[bool, typer.Option("--bugs", help="Look for each bug made on purpose instead.")] = False,
     small: Annotated[
         bool, typer.Option("--small", help="Small worlds instead: every order, duplicate and crash of a sale.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All small worlds, not those of CI alone.")] = False,
+    scenario: Annotated[str, typer.Option(help="The small worlds of one scenario.")] = "",
     world: Annotated[str, typer.Option(help="Run one small world again: NAME:choice,choice,….")] = "",
 ) -> None:
     """Run the saga under faults, seed by seed; exit 1 where an invariant is broken. The same seed is the same run."""
     import asyncio
 
     sys.path.insert(0, str(ROOT))  # the simulator is a part of the tests
-    if small or world or everything:
-        what = (
-            small_worlds.once(world, TRACES)
-            if world
-            else small_worlds.census(whole=everything, jobs=jobs, minutes=minutes, traces=TRACES)
-        )
-        raise typer.Exit(asyncio.run(what))
+    if world:
+        raise typer.Exit(asyncio.run(small_worlds.once(world, TRACES)))
+    if small and everything and ledger:
+        raise typer.Exit(asyncio.run(small_worlds.whole(jobs=jobs, minutes=minutes, traces=TRACES)))
+    if small or everything or scenario:
+        scope = small_worlds.scope(scenario, whole=everything)
+        raise typer.Exit(asyncio.run(small_worlds.census(scope, jobs=jobs, minutes=minutes, traces=TRACES)))
     if bugs:
         raise typer.Exit(asyncio.run(_hunt(jobs)))
     found = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", seeds)

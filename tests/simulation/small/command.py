@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tests.simulation.command import LINE_BYTES_MAX, ROOT
+from tests.simulation.command import LINE_BYTES_MAX, ROOT, core
 from tests.simulation.server import own_server
 from tests.simulation.small.choice import AGAIN, COPY, is_duplicate, is_message
 from tests.simulation.small.exploration import Branch, Tree
@@ -181,7 +181,7 @@ async def explore(
         try:
             async with asyncio.timeout(seconds_max), asyncio.TaskGroup() as group:
                 for job in range(jobs):
-                    group.create_task(work(Opening(url, f"small_{job}", bug)))
+                    group.create_task(work(Opening(url, f"small_{job}", core(job), bug)))
         except TimeoutError:
             pass
         finally:
@@ -202,7 +202,7 @@ async def replay(world: str, *, bug: str = "") -> Found:
             raise ValueError(f"A crash is named by the number of the act before which it comes, not {number!r}.")
         crash_at = int(number)
     duplicate = next(filter(is_duplicate, choices), "")
-    async with own_server() as url, process(Opening(url, "small_0", bug)) as ask:
+    async with own_server() as url, process(Opening(url, "small_0", core(0), bug)) as ask:
         return await ask(
             Errand(scenario, Branch(tuple(choices)), duplicate=duplicate, crash_at=crash_at, is_shown=True)
         )

@@ -70,6 +70,7 @@ class Scenario:
         )
         return Mix(
             orders=wishes,
+            tidies=False,
             hasty=self.hasty,
             stock={SKU: self.stock},
             calm_steps=0,

@@ -6,13 +6,11 @@ import gc
 import random
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 
 import msgspec
 
 from dovecote import ids
-from dovecote.service import Blueprint
 from tests.simulation import bugs
 from tests.simulation.run import Stage, blueprints
 from tests.simulation.small.exploration import Branch, Path, Walk
@@ -20,15 +18,13 @@ from tests.simulation.small.run import SEED, SmallRun
 from tests.simulation.small.scenario import SCENARIOS
 from tests.simulation.worker import REWRITE_EVERY, TRACE_LINES, stage
 
-# Jobs that no order waits for: each process would begin with them, in each world.
-IDLE_JOBS = frozenset({"order-metrics", "order-forget", "payment-cleanup", "inventory-cleanup", "notification-cleanup"})
-
 
 class Opening(msgspec.Struct, frozen=True):
     """Where a process works, and with which bug."""
 
     url: str
     database: str
+    core: int
     bug: str = ""
 
 
@@ -76,7 +72,7 @@ def run(on: Stage, errand: Errand, bug: str = "") -> Found:
         with bugs.switched_on(bug):
             world = SmallRun(
                 on,
-                services(on, bug),
+                blueprints(on.provider, on.postman) if bug else on.blueprints,  # a bug may be built in
                 SCENARIOS[errand.scenario],
                 guide,
                 duplicate=errand.duplicate,
@@ -97,15 +93,6 @@ def run(on: Stage, errand: Errand, bug: str = "") -> Found:
     )
 
 
-def services(on: Stage, bug: str) -> Mapping[str, Blueprint]:
-    """The four services, without the jobs that no order waits for."""
-    built = blueprints(on.provider, on.postman) if bug else on.blueprints  # a bug may be built in
-    return {
-        short: replace(each, jobs=[job for job in each.jobs if job.name not in IDLE_JOBS])
-        for short, each in built.items()
-    }
-
-
 def answers(on: Stage, errands: Iterator[Errand], bug: str = "") -> Iterator[Found]:
     """Run worlds one after the other."""
     gc.disable()  # a collection at any moment would close what a crash has left
@@ -120,7 +107,7 @@ def main() -> None:
     """Do errands until there are no more."""
     opening = msgspec.json.decode(sys.stdin.readline(), type=Opening)
     errands = (msgspec.json.decode(line, type=Errand) for line in sys.stdin)
-    with stage(opening.url, opening.database) as on:
+    with stage(opening.url, opening.database, opening.core) as on:
         for found in answers(on, errands, opening.bug):
             sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
             sys.stdout.flush()

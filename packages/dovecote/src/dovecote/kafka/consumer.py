@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
@@ -26,6 +27,7 @@ REFUSED_SECONDS = 3.0
 # How often a position that stands is committed again. A member that lost a partition may have moved its group back by a
 # late commit; where nothing new comes, the group would seem to lag for ever.
 REPEAT_SECONDS = 30.0
+ASK_SECONDS = 1.0  # how long the poll waits for the group's positions; the next time comes soon
 
 
 class Message(NamedTuple):
@@ -243,6 +245,20 @@ class KafkaConsumer:
             with self._lock:
                 for partition, offset in self._reached.items():
                     self._want(partition, offset)
+                silent = sorted(self._assigned.keys() - self._reached.keys())
+            with contextlib.suppress(KafkaException):  # a coordinator that is away
+                self._read_again([TopicPartition(*partition) for partition in silent])
+
+    def _read_again(self, partitions: Sequence[TopicPartition]) -> None:
+        """Go back to the group's position where nothing came since the partition is ours, although there is something.
+
+        Such a late commit came after we had begun, and there is no position of ours to say against it: what is read
+        twice is absorbed by the inbox, and then there is.
+        """
+        silent = [place for place in self._consumer.position(partitions) if place.offset < 0]
+        for place in self._consumer.committed(silent, timeout=ASK_SECONDS) if silent else ():
+            if place.error is None and 0 <= place.offset < self._consumer.get_watermark_offsets(place, cached=True)[1]:
+                self._consumer.seek(place)
 
     def _want(self, partition: Assignment, offset: int) -> None:
         self._pending[partition] = max(offset, self._pending.get(partition, -1))
