@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -65,7 +66,7 @@ async def own_server() -> AsyncIterator[str]:
             try:
                 yield _beside(postgres.url(running.record))
             finally:
-                _wake(postgres.url(running.record))  # a worker that was killed may have left some halted
+                _wake(postgres.url(running.record))
                 await running.stop()
     finally:
         tempfile.tempdir = before
@@ -92,7 +93,8 @@ def _beside(url: str) -> str:
 
 
 def _wake(url: str) -> None:
-    with psycopg.connect(url) as control:
+    """Let all of a server's sessions run: a killed worker may leave one halted, for which the server would wait."""
+    with contextlib.suppress(psycopg.Error, ProcessLookupError), psycopg.connect(url) as control:
         for (pid,) in control.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"):
             os.kill(pid, signal.SIGCONT)
 
@@ -140,17 +142,19 @@ class Server:
         """A question about all schemas at once, of what is committed."""
         return self._control.execute(query).fetchall()
 
-    def stop(self, pid: int) -> None:
-        """Halt the process of a session that waits for a lock, for nobody else's turn; it must hold none of the latches
-        that all need, as it does while it looks for a deadlock. So it is seen asleep, long after it has looked."""
-        if pid in self._stopped:
-            return
-        self._stopped.add(pid)
-        while True:
+    def stop(self, pid: int) -> bool:
+        """Halt the process of a session that waits for a lock; False where it waits for none any more.
+
+        It must hold none of the latches that all need, as it does while it looks for a deadlock: so it has to be seen
+        asleep, long after it has looked.
+        """
+        while self.blocked(pid):
             time.sleep(2 * DEADLOCK_MS / 1000)
             if self._control.execute(SLEEPS, (pid,)).fetchone() and _state(pid) == "S":
                 os.kill(pid, signal.SIGSTOP)
-                return
+                self._stopped.add(pid)
+                return True
+        return False
 
     def go_on(self, pid: int) -> None:
         """Let a halted process run again."""

@@ -108,8 +108,8 @@ class SimulatedSession:
     def waits_for_a_lock(self) -> bool:
         return self._server.blocked(self.pid)
 
-    def stop(self) -> None:
-        self._server.stop(self.pid)
+    def stop(self) -> bool:
+        return self._server.stop(self.pid)
 
     def go_on(self) -> None:
         self._server.go_on(self.pid)

@@ -36,8 +36,8 @@ class Session(Protocol):
     def waits_for_a_lock(self) -> bool:
         """Whether its statement waits for another session."""
 
-    def stop(self) -> None:
-        """Let nothing happen to it, not even once it could."""
+    def stop(self) -> bool:
+        """Let nothing happen to it, not even once it could; False where it waits no longer."""
 
     def go_on(self) -> None:
         """And again."""
@@ -146,8 +146,8 @@ class World:
         if session not in self._told:
             self.trace.add(self.loop.time(), session.name, "waits for a lock")
             self._told[session] = None
-        if self._blocked:
-            session.stop()
+        if self._blocked and not session.stop():
+            return
         future = self._blocked[session] = self.loop.create_future()
         try:
             await future
