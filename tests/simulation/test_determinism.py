@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.command import Process
 from tests.simulation.server import own_server
 
-SEEDS = (5, 6, 7, 24, 31)  # in 7 and 24 several wait for one lock, and one COMMIT lets them go
+SEEDS = (5, 7, 10, 45, 54)  # in each, several wait for one row, and one COMMIT lets them go
 
 
 async def _digests(url: str, number: int, seeds: Sequence[int]) -> dict[int, str]:

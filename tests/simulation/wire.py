@@ -149,9 +149,9 @@ class Producer:
                 return
             queue.pop(0)
             self._written.append((record.id, batch))
+            self._ack.set()
         if not queue:
             del self._queues[at]
-        self._ack.set()
 
     def _refuse(self, at: Place, failure: Failure) -> None:
         """A record alone can be refused; what is no fault of a record is one of all that wait."""
