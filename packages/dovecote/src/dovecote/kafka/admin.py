@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs f
 
 from dovecote.errors import UnavailableError
 from dovecote.kafka import config
+from dovecote.kafka.patience import patiently
 
 REQUEST_SECONDS = 15.0
 _PASSING = {
@@ -25,7 +26,6 @@ _PASSING = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NON_EMPTY_GROUP,
 }
-
 
 class Admin:
     """A short-lived administrator's connection. Its calls block on a thread, never the loop."""
@@ -116,20 +116,12 @@ class Admin:
             _ignore_unknown(future, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     def _delete_groups(self, names: Sequence[str]) -> None:
-        left = list(names)
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while left:
-            again = []
-            for name, future in self._client.delete_consumer_groups(left).items():
-                try:
-                    _ignore_unknown(future, KafkaError.GROUP_ID_NOT_FOUND)
-                except KafkaException as error:
-                    # A coordinator may have moved, a member may still be leaving: both pass.
-                    if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
-                        raise
-                    again.append(name)
-            left = again
-            time.sleep(0.2 if left else 0)
+        for name in names:
+            # A coordinator may have moved, a member may still be leaving: both pass.
+            patiently(partial(self._delete_group, name), seconds=REQUEST_SECONDS, passing=_PASSING)
+
+    def _delete_group(self, name: str) -> None:
+        _ignore_unknown(self._client.delete_consumer_groups([name])[name], KafkaError.GROUP_ID_NOT_FOUND)
 
     def _settings(self, kind: Any, name: str) -> Mapping[str, str]:
         future = self._client.describe_configs([ConfigResource(kind, name)])
@@ -158,14 +150,11 @@ class Admin:
 
     def _topic_settings(self, name: str) -> Mapping[str, str]:
         """The settings of a topic that exists: one just created is not known to every broker at once."""
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while True:
-            try:
-                return self._settings(ConfigResource.Type.TOPIC, name)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART or time.monotonic() > deadline:
-                    raise UnavailableError(f"Topic {name} cannot be described: {error.args[0].str()}") from error
-            time.sleep(0.1)
+        ask = partial(self._settings, ConfigResource.Type.TOPIC, name)
+        try:
+            return patiently(ask, seconds=REQUEST_SECONDS, passing={KafkaError.UNKNOWN_TOPIC_OR_PART})
+        except KafkaException as error:
+            raise UnavailableError(f"Topic {name} cannot be described: {error.args[0].str()}") from error
 
     def _lag(self, group: str, topics: Sequence[str]) -> int:
         known = self._topics()
@@ -184,19 +173,12 @@ class Admin:
     def _committed_of(self, group: str, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
         known = self._topics()
         partitions = [TopicPartition(t, p) for t in topics for p in range(known.get(t, 0))]
-        found = self._committed_patiently(group, partitions) if partitions else {}
+        if not partitions:
+            return {}
+        # The coordinator of a group may only just be becoming one.
+        ask = partial(self._committed, group, partitions)
+        found = patiently(ask, seconds=REQUEST_SECONDS, passing=_PASSING)
         return {place: offset for place, offset in found.items() if offset >= 0}
-
-    def _committed_patiently(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
-        """Ask again where the coordinator of a group is only just becoming one."""
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while True:
-            try:
-                return self._committed(group, partitions)
-            except KafkaException as error:
-                if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.1)
 
     def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
         """Ask as a consumer that never joins its group.

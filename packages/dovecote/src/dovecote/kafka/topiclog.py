@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -12,6 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from dovecote.errors import UnavailableError
 from dovecote.kafka import config
 from dovecote.kafka.consumer import headers_of
+from dovecote.kafka.patience import patiently
 
 T = TypeVar("T")
 ANSWER_SECONDS = 15.0
@@ -85,11 +85,7 @@ def read_topics(bootstrap: str, topics: Sequence[str], *, seconds: float = 30.0)
 
 def _patiently(ask: Callable[[], T]) -> T:
     """The broker's answer; one that has just started knows all its partitions only a moment later."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise UnavailableError(f"Kafka does not answer: {error.args[0].str()}") from error
-        time.sleep(0.1)
+    try:
+        return patiently(ask, seconds=ANSWER_SECONDS)
+    except KafkaException as error:
+        raise UnavailableError(f"Kafka does not answer: {error.args[0].str()}") from error
