@@ -45,7 +45,10 @@ def simulate(
     sys.path.insert(0, str(ROOT))  # the simulator is a part of the tests
     if world:
         raise typer.Exit(asyncio.run(small_worlds.once(world, TRACES)))
-    if small and everything and ledger:
+    if ledger and (small or everything or scenario):
+        if scenario or not everything:
+            why = "the book of small worlds has whole scenarios only: --small --all --ledger"
+            raise typer.BadParameter(why, param_hint="--ledger")
         raise typer.Exit(asyncio.run(small_worlds.whole(jobs=jobs, minutes=minutes, traces=TRACES)))
     if small or everything or scenario:
         scope = small_worlds.scope(scenario, whole=everything)
