@@ -1,0 +1,86 @@
+"""`ecom bench saga`: orders placed in bulk until each is final and settled, beside an unsafe saga as its floor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecom.cli.bench.options import AsJson, Seed
+
+if TYPE_CHECKING:
+    from ecom.bench.report import Report
+    from ecom.local import Servers
+
+_FLOOR_RATE = re.compile(r"confirmed (\d+) orders/s")
+
+
+def register(bench: typer.Typer) -> None:
+    bench.command()(saga)
+
+
+def saga(
+    orders: Annotated[int, typer.Option(min=1, help="How many orders.")] = 20_000,
+    lines: Annotated[int, typer.Option(min=1, max=500, help="Lines of each order.")] = 2,
+    floor: Annotated[
+        Path | None, typer.Option(help="An unsafe saga to run beside it, first, on the same servers.", exists=True)
+    ] = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Orders placed in bulk until every one is final and settled in every service."""
+    from ecom.cli import logs, loop
+    from ecom.cli.bench.output import show
+
+    logs.set_up("WARNING")
+    show(loop.run(_saga(orders, lines, floor, seed)), as_json=as_json)
+
+
+async def _saga(orders: int, lines: int, floor: Path | None, seed: int) -> Report:
+    from ecom.bench.place import place
+    from ecom.bench.report import ratio, surroundings
+    from ecom.bench.saga import run
+
+    async with place() as here:
+        floor_per_s = await _floor(floor, here.servers, orders, lines) if floor else None
+        async with here.shop() as running:
+            result = await run(running.services, orders=orders, lines=lines, seed=seed)
+            return {
+                "bench": "saga",
+                "orders": result.orders,
+                "lines": result.lines,
+                "rate_per_s": round(result.rate_per_s),
+                "settled_per_s": round(result.settled_per_s),
+                "floor_per_s": floor_per_s,
+                "ratio": ratio(result.rate_per_s, floor_per_s),
+                "placed_s": round(result.placed_s, 1),
+                "final_s": round(result.final_s, 1),
+                "settled_s": round(result.settled_s, 1),
+                "services_cpu_s": round(result.cpu_s, 1),
+                "rss_mb": result.rss_mb,
+                "states": dict(result.states),
+                **await surroundings(running.services["order"].database),
+            }
+
+
+async def _floor(script: Path, running: Servers, orders: int, lines: int) -> float:
+    """The floor's orders a second; it takes the address of the database without its name."""
+    environ = {
+        **os.environ,
+        "FLOOR_PG": running.database_url.rsplit("/", 1)[0] + "/",
+        "FLOOR_KAFKA": running.bootstrap,
+    }
+    # Not through asyncio: uvloop runs Python in the forked child, which crashes it now and then beside threads.
+    argv = [sys.executable, str(script), str(orders), str(lines), "update"]
+    done = await asyncio.to_thread(subprocess.run, argv, env=environ, stdout=subprocess.PIPE, check=False)
+    output = done.stdout.decode()
+    found = _FLOOR_RATE.search(output)
+    if found is None:
+        raise typer.BadParameter(f"{script.name} printed no rate: {output[-200:]!r}", param_hint="--floor")
+    return float(found[1])
