@@ -34,7 +34,7 @@ PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # These wait for outages, rebalances and starting processes; longest first, and the others run beside them.
 WAITING = ("dovecote", "faults", "cli", "flows", "demo", "local")
 # These need both cores: nothing runs beside them.
-ALONE = ("simulation",)
+ALONE = ("simulation", "bench")
 # What starts whole shops by the command line; flows takes all its ways in any run.
 AGAIN = ("demo", "faults", "cli")
 CLASSIC: Mapping[str, str] = {"APP_KAFKA_GROUPPROTOCOL": "classic"}

@@ -1,4 +1,4 @@
-"""`ecom bench`: a short cut of each bench, so that the figures can be repeated on any day."""
+"""`ecom bench saga|search|contracts`: a short cut of each, so that the figures can be repeated on any day."""
 
 from __future__ import annotations
 
