@@ -60,6 +60,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._gate = _Selector()
         self._now = 0.0
         super().__init__(self._gate)
+        # A timer is due when its time has come and not a nanosecond before, as asyncio has it: time stands still
+        # here, and whoever waits for such a remainder again would wait for ever.
+        self._clock_resolution = 0.0
 
     def time(self) -> float:
         """Simulated seconds since the scheduler took over."""
