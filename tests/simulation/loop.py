@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -60,9 +61,6 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._gate = _Selector()
         self._now = 0.0
         super().__init__(self._gate)
-        # A timer is due when its time has come and not a nanosecond before, as asyncio has it: time stands still
-        # here, and whoever waits for such a remainder again would wait for ever.
-        self._clock_resolution = 0.0
 
     def time(self) -> float:
         """Simulated seconds since the scheduler took over."""
@@ -70,7 +68,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def obey(self, scheduler: Idle | None) -> None:
         """Ask this scheduler from now on; its time begins at zero, and nobody else's timers are left."""
-        self._gate.scheduler, self._now = scheduler, 0.0
+        self._gate.scheduler = scheduler
+        self._set(0.0)
         self._timers.clear()
 
     def next_timer(self) -> float | None:
@@ -79,7 +78,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def advance(self, to: float) -> None:
         """Let time pass until then."""
-        self._now = max(self._now, to)
+        self._set(max(self._now, to))
+
+    def _set(self, now: float) -> None:
+        self._now = now
+        # A timer is due when its time has come and not a nanosecond before, as asyncio has it: time stands still
+        # here, and whoever waits for such a remainder again would wait for ever.
+        self._clock_resolution = math.ulp(now)
 
     @property
     def _timers(self) -> list[asyncio.TimerHandle]:
