@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -90,6 +91,18 @@ def _produce(bootstrap: str, topic: str, messages: Sequence[tuple[str, bytes]], 
     if failed or left:
         raise RuntimeError(f"{len(failed)} messages failed and {left} were not acknowledged: {failed[:1]}")
     return len(messages) / elapsed
+
+
+@asynccontextmanager
+async def producing(bootstrap: str, topic: str) -> AsyncIterator[Callable[[str, bytes], None]]:
+    """A producer that sends each message at once: call it with key and value. Nothing but flush waits for the broker.
+
+    Raises RuntimeError at the end where not all are acknowledged in time.
+    """
+    producer: Any = Producer({**PRODUCER, "linger.ms": 0, "bootstrap.servers": bootstrap})
+    yield lambda key, value: producer.produce(topic, value, key=key)
+    if left := await asyncio.to_thread(producer.flush, LIMIT_S):
+        raise RuntimeError(f"{left} messages were not acknowledged.")
 
 
 async def bulk_insert(url: str, prefix: str, messages: Sequence[tuple[str, bytes]]) -> float:

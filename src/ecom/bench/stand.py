@@ -36,10 +36,15 @@ VALUE_BYTES = 467
 _LINE = (OrderLine(product_id="product-000007", sku="SKU-7", quantity=2, unit_price=Decimal("12.50")),)
 
 
+def order_id(number: int) -> str:
+    """The id of the order of that number, which is the key of its messages."""
+    return f"ord_{UUID(int=number)}"
+
+
 def order(number: int) -> OrderCreated:
     """The order of that number; all are equally long."""
     return OrderCreated(
-        order_id=f"ord_{UUID(int=number)}",
+        order_id=order_id(number),
         user_id=1_234_567,
         currency="EUR",
         status="PAYMENT_PENDING",
@@ -140,7 +145,7 @@ def voice_of(address: Address, contracts: Contracts, name: str = SAYS) -> Voice:
 
 def blueprint(handlers: Handlers) -> Blueprint:
     """The service that hears orders."""
-    return Blueprint(HEARS, "stand", MIGRATIONS, Settings(App(), 0, "", {}), handlers)
+    return Blueprint(HEARS, "hearer", MIGRATIONS, Settings(App(), 0, "", {}), handlers)
 
 
 def rss_mb() -> float:
