@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ecom.cli.bench import contracts, saga, search
+from ecom.cli.bench import consume, contracts, latency, relay, saga, search
 
 bench = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
 
@@ -18,5 +18,5 @@ def _bench() -> None:
     """Each bench runs its floor first, prints a table, and with --json one JSON object on its last line."""
 
 
-for each in (saga, search, contracts):
+for each in (relay, latency, consume, saga, search, contracts):
     each.register(bench)
