@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,23 +21,33 @@ class Place:
     prefix: str
 
     @asynccontextmanager
-    async def shop(self, names: Iterable[str] = SERVICES) -> AsyncIterator[Running]:
-        """A shop in this process, dropped at the end; one that pays has a provider of its own beside it."""
+    async def shop(
+        self, names: Iterable[str] = SERVICES, *, furnish: Callable[[Shop], Awaitable[None]] | None = None
+    ) -> AsyncIterator[Running]:
+        """A shop in this process, dropped at the end; one that pays has a provider of its own beside it.
+
+        ``furnish`` is called between the migration and the start of the services.
+        """
         names = tuple(names)
         if "payment" not in names:
-            async with self._shop(names, self.environ) as running:
+            async with self._shop(names, self.environ, furnish) as running:
                 yield running
             return
         async with (
             provider(self.servers, self.environ) as url,
-            self._shop(names, {**self.environ, PROVIDER_URL: url}) as running,
+            self._shop(names, {**self.environ, PROVIDER_URL: url}, furnish) as running,
         ):
             yield running
 
     @asynccontextmanager
-    async def _shop(self, names: Iterable[str], environ: Mapping[str, str]) -> AsyncIterator[Running]:
+    async def _shop(
+        self, names: Iterable[str], environ: Mapping[str, str], furnish: Callable[[Shop], Awaitable[None]] | None
+    ) -> AsyncIterator[Running]:
         shop = Shop.of(names, environ, prefix=self.prefix)
         try:
+            if furnish is not None:
+                await shop.migrate(self.servers.database_url)
+                await furnish(shop)
             async with run_here(shop, self.servers, address="127.0.0.1", port=0) as here:
                 yield here
         finally:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 from dovecote.database import Database
 from dovecote.events import Cause
 from dovecote.ids import new_trace_id
 from dovecote.service import Service
 from dovecote.sql import Sql
-from ecom.contracts.order import OrderLine
+from ecom.bench.baskets import Load
+from ecom.bench.floors import bulk_insert, producer_alone
+from ecom.bench.place import Place
+from ecom.bench.stand import Address, topics
 from ecom.inventory.store import put_stock
-from ecom.order.domain import NewOrder
 from ecom.order.saga import place
 
-SKUS = 5_000
 STOCK_EACH = 1_000_000
+STOCKED_TOGETHER = 5_000
 PLACED_TOGETHER = 100
 LIMIT_S = 300.0
 PAYMENT_TIMEOUT = timedelta(minutes=15)
@@ -33,12 +33,18 @@ OPEN = Sql("SELECT EXISTS (SELECT FROM orders WHERE status = 'PAYMENT_PENDING')"
 UNSETTLED = Sql("SELECT count(*) FROM intent WHERE status = 'PENDING'")
 
 
+# What a two-line order writes: 30 rows inserted, 22 updated, counted by pg_stat_user_tables; and what it says.
+ROWS_OF_AN_ORDER, EVENTS_OF_AN_ORDER = 52, 5
+FLOOR_ORDERS = 500
+FLOOR_BYTES = 467
+
+
 @dataclass(frozen=True)
 class Result:
     """What a run reached; ``cpu_s`` is the services' own, without the servers' and the provider's."""
 
     orders: int
-    lines: int
+    lines: float  # of an order, on average
     placed_s: float
     final_s: float
     settled_s: float
@@ -57,18 +63,16 @@ class Result:
         return self.orders / self.settled_s
 
 
-async def run(services: Mapping[str, Service], *, orders: int, lines: int, seed: int) -> Result:
+async def run(services: Mapping[str, Service], load: Load) -> Result:
     """Stock the shelves, place the orders in bulk, wait until all are final and then settled.
 
     Raises TimeoutError where they are not within five minutes.
     """
-    draw = random.Random(seed)  # noqa: S311 (repeatable, not secret)
-    await _stock(services["inventory"].database)
-    database = services["order"].database
-    baskets = [_order(draw, lines) for _ in range(orders)]
+    await _stock(services["inventory"].database, load.skus)
+    database, orders = services["order"].database, load.orders
     started, cpu = time.perf_counter(), time.process_time()
-    for first in range(0, orders, PLACED_TOGETHER):
-        batch = baskets[first : first + PLACED_TOGETHER]
+    for first in range(0, len(orders), PLACED_TOGETHER):
+        batch = orders[first : first + PLACED_TOGETHER]
         async with database.transaction() as tx:
             await place(tx, batch, payment_timeout=PAYMENT_TIMEOUT)
     placed_s = time.perf_counter() - started
@@ -77,8 +81,8 @@ async def run(services: Mapping[str, Service], *, orders: int, lines: int, seed:
     await _until_settled(services, started)
     states = {row["status"]: row["orders"] for row in await database.fetch(STATES)}
     return Result(
-        orders,
-        lines,
+        len(orders),
+        load.lines_each,
         placed_s,
         final_s,
         time.perf_counter() - started,
@@ -88,18 +92,26 @@ async def run(services: Mapping[str, Service], *, orders: int, lines: int, seed:
     )
 
 
-async def _stock(database: Database) -> None:
-    shelves = [(f"SKU-{number}", STOCK_EACH) for number in range(SKUS)]
-    async with database.transaction() as tx:
-        await put_stock(tx, shelves, because=Cause(new_trace_id()))
+async def writing_alone(place: Place, load: Load) -> float:
+    """Orders a second if nothing but their rows and events had to be written, in bulk, one after the other.
+
+    A floor for who has no unsafe saga at hand: PostgreSQL's bulk insert and Kafka's producer alone.
+    """
+    count = min(FLOOR_ORDERS, len(load.orders))
+    value = b"x" * FLOOR_BYTES
+    rows = [(f"row-{number}", value) for number in range(count * ROWS_OF_AN_ORDER)]
+    rows_per_s = await bulk_insert(place.servers.database_url, place.prefix, rows)
+    topic = f"{place.prefix}floor"
+    async with topics(Address(place.servers.database_url, place.servers.bootstrap, place.prefix), [topic]):
+        events_per_s = await producer_alone(place.servers.bootstrap, topic, rows[: count * EVENTS_OF_AN_ORDER])
+    return 1 / (ROWS_OF_AN_ORDER / rows_per_s + EVENTS_OF_AN_ORDER / events_per_s)
 
 
-def _order(draw: random.Random, lines: int) -> NewOrder:
-    skus = draw.sample(range(SKUS), lines)
-    items = tuple(
-        OrderLine(product_id=f"SKU-{sku}", sku=f"SKU-{sku}", quantity=1, unit_price=Decimal("9.99")) for sku in skus
-    )
-    return NewOrder(draw.randrange(1, 1_000_000), "USD", items, Cause(new_trace_id()), payment_method="card")
+async def _stock(database: Database, skus: Sequence[str]) -> None:
+    shelves = [(sku, STOCK_EACH) for sku in skus]
+    for first in range(0, len(shelves), STOCKED_TOGETHER):
+        async with database.transaction() as tx:
+            await put_stock(tx, shelves[first : first + STOCKED_TOGETHER], because=Cause(new_trace_id()))
 
 
 async def _until_final(database: Database, started: float) -> None:

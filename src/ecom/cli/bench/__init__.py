@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ecom.cli.bench import consume, contracts, latency, relay, saga, search
+from ecom.cli.bench import consume, contracts, growth, latency, relay, saga, search
 
 bench = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
 
@@ -18,5 +18,5 @@ def _bench() -> None:
     """Each bench runs its floor first, prints a table, and with --json one JSON object on its last line."""
 
 
-for each in (relay, latency, consume, saga, search, contracts):
+for each in (relay, latency, consume, saga, growth, search, contracts):
     each.register(bench)

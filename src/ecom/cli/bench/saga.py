@@ -15,6 +15,7 @@ import typer
 from ecom.cli.bench.options import AsJson, Seed
 
 if TYPE_CHECKING:
+    from ecom.bench.baskets import Load
     from ecom.bench.report import Report
     from ecom.local import Servers
 
@@ -28,8 +29,11 @@ def register(bench: typer.Typer) -> None:
 def saga(
     orders: Annotated[int, typer.Option(min=1, help="How many orders.")] = 20_000,
     lines: Annotated[int, typer.Option(min=1, max=500, help="Lines of each order.")] = 2,
+    dataset: Annotated[
+        bool, typer.Option("--dataset", help="Real baskets instead, 9.4 lines each on average.")
+    ] = False,
     floor: Annotated[
-        Path | None, typer.Option(help="An unsafe saga to run beside it, first, on the same servers.", exists=True)
+        Path | None, typer.Option(help="An unsafe saga to run first, on the same servers.", exists=True)
     ] = None,
     seed: Seed = 1,
     as_json: AsJson = False,
@@ -39,26 +43,45 @@ def saga(
     from ecom.cli.bench.output import show
 
     logs.set_up("WARNING")
-    show(loop.run(_saga(orders, lines, floor, seed)), as_json=as_json)
+    load = loads(orders, lines, dataset=dataset, seed=seed)
+    show(loop.run(_saga(load, floor)), as_json=as_json)
 
 
-async def _saga(orders: int, lines: int, floor: Path | None, seed: int) -> Report:
+def loads(orders: int, lines: int, *, dataset: bool, seed: int) -> Load:
+    """What to place: orders drawn by the seed, or real baskets."""
+    from ecom.bench.baskets import bought, drawn
+    from ecom.datasets import completejourney
+    from ecom.local import home_path
+
+    if dataset:
+        return bought(completejourney.load(home_path(os.environ) / "cache"), orders, seed=seed)
+    return drawn(orders, lines, seed=seed)
+
+
+async def _saga(load: Load, script: Path | None) -> Report:
     from ecom.bench.place import place
     from ecom.bench.report import ratio, surroundings
-    from ecom.bench.saga import run
+    from ecom.bench.saga import run, writing_alone
 
     async with place() as here:
-        floor_per_s = await _floor(floor, here.servers, orders, lines) if floor else None
+        # A script knows one number of lines for all.
+        floor_per_s = (
+            await _floor(script, here.servers, len(load.orders), round(load.lines_each))
+            if script
+            else await writing_alone(here, load)
+        )
         async with here.shop() as running:
-            result = await run(running.services, orders=orders, lines=lines, seed=seed)
+            result = await run(running.services, load)
             return {
                 "bench": "saga",
                 "orders": result.orders,
-                "lines": result.lines,
+                "lines": round(result.lines, 1),
                 "rate_per_s": round(result.rate_per_s),
                 "settled_per_s": round(result.settled_per_s),
-                "floor_per_s": floor_per_s,
+                "floor": script.name if script else "the rows and events of an order, written alone",
+                "floor_per_s": round(floor_per_s),
                 "ratio": ratio(result.rate_per_s, floor_per_s),
+                "settled_ratio": ratio(result.settled_per_s, floor_per_s),
                 "placed_s": round(result.placed_s, 1),
                 "final_s": round(result.final_s, 1),
                 "settled_s": round(result.settled_s, 1),
