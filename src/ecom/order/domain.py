@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from dovecote.events import Event, Traced
 from ecom.contracts import AmountText, Currency, Instant, OrderId, Word
@@ -118,8 +120,7 @@ ALLOWED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """The part of an order that the saga reads and writes; ``sequence`` counts the order's events.
 
     It is Traced itself: what nobody else causes (a deadline) belongs to the story that placed the order.
@@ -142,8 +143,7 @@ class Standing:
         return Phase.PAID if self.paid else Phase.HELD if self.held else Phase.WAITING
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """One decision: the order before and after, and the event that tells of it, where one does."""
 
     before: Standing
@@ -190,8 +190,7 @@ def _ended(order: Standing, status: Status, happening: Happening, outcome: Outco
     return Move(order, after, outcome, event)
 
 
-@dataclass(frozen=True, slots=True)
-class NewOrder:
+class NewOrder(msgspec.Struct, frozen=True):
     """An order as a customer places it; ``because`` is the request that asked for it."""
 
     user_id: int
@@ -202,8 +201,7 @@ class NewOrder:
     payment_method: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """An order as a customer sees it."""
 
     id: str

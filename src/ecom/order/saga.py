@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
+import msgspec
 from prometheus_client import Counter
 
 from dovecote.database import Database, Transaction
@@ -21,8 +21,7 @@ SWEEP_MAX = 500
 TIMEOUTS = Counter("order_saga_timeout", "Orders that ended because nobody answered in time.")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """Something has happened to an order; ``because`` is what told us, the order's own story where nothing did."""
 
     order_id: str
@@ -37,8 +36,7 @@ class KeyTaken(Enum):
     BY_A_TWIN = "its order is being placed just now, here or in another process"
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """A placing that may carry an idempotency key; ``body_hash`` tells a repetition from a misuse of the key."""
 
     new: NewOrder
