@@ -26,6 +26,31 @@ async def test_the_saga_in_bulk_ends_and_is_compared_with_its_floor(ecom: Comman
     assert report["settled_s"] >= report["final_s"] > 0
 
 
+async def test_the_saga_keeps_up_with_writing_alone(ecom: Command) -> None:
+    """Real baskets, beside what PostgreSQL and Kafka need for an order's rows and events alone; 0.3 to 0.6 is usual."""
+    code, out, err = await ecom.run("bench", "saga", "--orders", "300", "--dataset", "--json")
+    assert code == 0, err
+    report = json.loads(out.splitlines()[-1])
+    assert report["states"] == {"CONFIRMED": 300}
+    assert report["lines"] > 5
+    assert report["floor_per_s"] > 0
+    assert report["settled_ratio"] > 0.03
+    assert (report["settings"]["fsync"], report["settings"]["synchronous_commit"]) == ("on", "on")
+
+
+async def test_a_history_and_an_open_transaction_slow_nothing_down(ecom: Command) -> None:
+    """The same shop, with rows of history and then with a transaction held open too, beside fresh tables."""
+    code, out, err = await ecom.run(
+        *("bench", "growth", "--orders", "200", "--rows", "19000", "--hold", "1", "--json"), limit_s=120
+    )
+    assert code == 0, err
+    report = json.loads(out.splitlines()[-1])
+    assert (report["bench"], report["history_rows"]) == ("growth", 19_000)
+    assert report["held_s"] >= 1
+    assert report["ratio"] > 0.3
+    assert report["held_ratio"] > 0.3
+
+
 async def test_a_floor_that_prints_no_rate_is_named(ecom: Command, tmp_path: Path) -> None:
     """A script that is no floor is an error that names it, before any order is placed."""
     script = tmp_path / "silent.py"

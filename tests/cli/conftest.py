@@ -41,10 +41,10 @@ class Command:
         self.running.append(process)
         return process
 
-    async def run(self, *arguments: str, **environ: str) -> tuple[int, str, str]:
+    async def run(self, *arguments: str, limit_s: float = 60, **environ: str) -> tuple[int, str, str]:
         """Run a command to its end: its code, what it printed and what it complained of."""
         process = await self.start(*arguments, **environ)
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), limit_s)
         return process.returncode or 0, out.decode(), err.decode()
 
 
