@@ -136,3 +136,29 @@ async def test_writes_that_arrive_together_share_a_transaction(notes: Database) 
     assert transactions == 51
     told = {row["id"] for row in await notes.fetch(sample.NOTES_ALL)}
     assert told == {f"n{number}" for number in range(50)} - {"n13"}
+
+
+async def test_as_many_acts_as_may_run_at_once() -> None:
+    """The second act begins while the first is held; who comes then waits for either, and nobody is forgotten."""
+    act = Doubler()
+    act.open.clear()
+    gather = Gather(act, at_once=2)
+    calls = []
+    for number in (1, 2, 3, 4):
+        calls.append(asyncio.create_task(gather(number)))
+        if number < 3:
+
+            async def has_begun(count: int = number) -> bool:
+                return len(act.batches) == count
+
+            await eventually(has_begun)
+
+    async def both_wait() -> bool:
+        return len(gather._waiting) == 2
+
+    await eventually(both_wait)
+    assert act.batches == [[1], [2]]
+    act.open.set()
+    assert await asyncio.gather(*calls) == [2, 4, 6, 8]
+    assert act.batches == [[1], [2], [3, 4]]
+    assert await gather(5) == 10

@@ -8,29 +8,54 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 import uvloop
 
 _LENGTH = b"content-length: "
 _END = b"\r\n\r\n"
-_OK = b"HTTP/1.1 200"
+_STATUS = slice(len(b"HTTP/1.1 "), len(b"HTTP/1.1 200"))
+_CODE = re.compile(rb'"code":"(\w+)"')
 _NOTHING = (b'"totalElements":0', b"[]")
 _LIMIT_S = 30.0
+LOST = "LOST"
+
+
+class Ask(NamedTuple):
+    """A request; its kind is for the report. A body is JSON."""
+
+    kind: str
+    path: str
+    method: str = "GET"
+    body: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def wire(self, host: str, port: int) -> bytes:
+        """The request as it is sent."""
+        head = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}:{port}", "Accept: application/json"]
+        head += [f"{name}: {value}" for name, value in self.headers]
+        body = self.body.encode()
+        if self.method != "GET":
+            head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        return "\r\n".join([*head, "", ""]).encode() + body
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to ask: pairs of a kind and a path, one after the other and again from the first, for so long."""
+    """What to ask, one after the other and again from the first, for so long; or each of it ``once``, within that."""
 
     host: str
     port: int
     clients: int
     seconds: float
-    requests: Sequence[tuple[str, str]]
+    requests: Sequence[Ask]
+    once: bool = False
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -39,10 +64,11 @@ class Times(msgspec.Struct, frozen=True):
     count: int
     p50_ms: float
     p99_ms: float
+    p95_ms: float
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What came of it."""
+    """What came of it: answers of success in ``all`` and ``kinds``, every other in ``failed``."""
 
     all: Times
     kinds: dict[str, Times]
@@ -51,6 +77,19 @@ class Seen(msgspec.Struct, frozen=True):
     failed: int
     first_failure: str
     cpu_s: float  # this process's own
+    elapsed_s: float
+    refused: Times  # of the failed, those that the client is to blame for (4xx)
+    reasons: dict[str, int]  # of the failed: status and problem code, or LOST
+
+    @property
+    def answered_per_s(self) -> float:
+        """Answers a second, refusals too."""
+        return (self.all.count + self.refused.count) / self.elapsed_s
+
+    @property
+    def server_errors(self) -> int:
+        """Answers of 5xx, and connections that were lost."""
+        return self.failed - self.refused.count
 
 
 class Failed(Exception):
@@ -117,27 +156,32 @@ class Tally:
 
     def __init__(self) -> None:
         self.took: dict[str, list[float]] = {}
+        self.refused: list[float] = []
+        self.reasons: Counter[str] = Counter()
         self.empty = 0
-        self.failed = 0
         self.first_failure = ""
 
     def add(self, kind: str, took_s: float, answer: bytes) -> None:
-        if not answer.startswith(_OK):
-            self.fail(repr(answer[:500]))
+        status = answer[_STATUS]
+        if not status.startswith(b"2"):
+            code = _CODE.search(answer)
+            self.fail(f"{status.decode()} {code[1].decode() if code else ''}".strip(), repr(answer[:500]))
+            if status.startswith(b"4"):
+                self.refused.append(took_s)
             return
         self.took.setdefault(kind, []).append(took_s)
         body = answer[answer.index(_END) + len(_END) :]
         self.empty += body == _NOTHING[1] or _NOTHING[0] in body[-200:]
 
-    def fail(self, why: str) -> None:
-        self.failed += 1
+    def fail(self, reason: str, why: str) -> None:
+        self.reasons[reason] += 1
         self.first_failure = self.first_failure or why
 
 
 async def measure(plan: Plan) -> Seen:
     """Let the clients ask until the time is over."""
-    wire = [(kind, _request(plan, path)) for kind, path in plan.requests]
-    requests = itertools.cycle(wire)
+    wire = [(ask.kind, ask.wire(plan.host, plan.port)) for ask in plan.requests]
+    requests = iter(wire) if plan.once else itertools.cycle(wire)
     tally = Tally()
     gc.collect()
     gc.disable()  # no answer waits for it, and the run is short
@@ -151,9 +195,12 @@ async def measure(plan: Plan) -> Seen:
         {kind: _times(sorted(took)) for kind, took in sorted(tally.took.items())},
         len(everything) / elapsed,
         tally.empty,
-        tally.failed,
+        tally.reasons.total(),
         tally.first_failure,
         cpu,
+        elapsed,
+        _times(sorted(tally.refused)),
+        dict(tally.reasons.most_common()),
     )
 
 
@@ -165,12 +212,14 @@ async def _clients(plan: Plan, requests: Iterator[tuple[str, bytes]], tally: Tal
 async def _client(plan: Plan, requests: Iterator[tuple[str, bytes]], tally: Tally, until: float) -> None:
     loop = asyncio.get_running_loop()
     _, client = await loop.create_connection(Client, plan.host, plan.port)
-    while (began := time.perf_counter()) < until:
-        kind, request = next(requests)
+    for kind, request in requests:
+        began = time.perf_counter()
+        if began > until:
+            break
         try:
             answer = await client.ask(request)
         except Failed as failed:
-            tally.fail(str(failed))
+            tally.fail(LOST, str(failed))
             client.close()
             _, client = await loop.create_connection(Client, plan.host, plan.port)
         else:
@@ -178,15 +227,12 @@ async def _client(plan: Plan, requests: Iterator[tuple[str, bytes]], tally: Tall
     client.close()
 
 
-def _request(plan: Plan, path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\nAccept: application/json\r\n\r\n".encode()
-
-
 def _times(took: Sequence[float]) -> Times:
     """Percentiles by the nearest rank of what is sorted."""
     if not took:
-        return Times(0, 0.0, 0.0)
-    return Times(len(took), _ms(took[(len(took) - 1) // 2]), _ms(took[min(len(took) - 1, len(took) * 99 // 100)]))
+        return Times(0, 0.0, 0.0, 0.0)
+    p50, p95, p99 = (took[-(-len(took) * part // 100) - 1] for part in (50, 95, 99))
+    return Times(len(took), _ms(p50), _ms(p99), _ms(p95))
 
 
 def _ms(seconds: float) -> float:

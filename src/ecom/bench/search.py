@@ -20,7 +20,7 @@ from dovecote.service import Service
 from dovecote.sql import Sql
 from ecom.bench import catalogue
 from ecom.bench.cpu import family_cpu_s
-from ecom.bench.load import Plan, Seen, in_a_process
+from ecom.bench.load import Ask, Plan, Seen, in_a_process
 from ecom.bench.queries import Shoppers
 from ecom.catalogue.pace import Pace
 from ecom.datasets.articles import Article
@@ -33,7 +33,7 @@ TOGETHER = 1_000
 WARM_S = 1.0
 DRAWN = 20_000
 # What every answer costs here before anything is searched: HTTP, and a statement that does nothing on each database.
-FLOOR = (("floor", "/readyz"),)
+FLOOR = (Ask("floor", "/readyz"),)
 LOOK_S = 0.1
 # So slow an import is no import any more.
 RATE_MIN = 200
@@ -117,12 +117,14 @@ class Bench:
         import_s, import_spent = time.perf_counter() - began, self._since(spent)
         await _jobs(self.here.services["search"])
         floor = await self._ask(FLOOR)
-        asked = await self._ask([(kind, f"/api/search/products?q={quote_plus(text)}") for kind, text in queries])
-        typed = await self._ask([(kind, f"/api/search/autocomplete?q={quote_plus(text)}") for kind, text in prefixes])
+        asked = await self._ask([Ask(kind, f"/api/search/products?q={quote_plus(text)}") for kind, text in queries])
+        typed = await self._ask(
+            [Ask(kind, f"/api/search/autocomplete?q={quote_plus(text)}") for kind, text in prefixes]
+        )
         rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return Stage(before + imported, imported, put_s, import_s, import_spent, floor, asked, typed, rss_mb)
 
-    async def _ask(self, requests: Sequence[tuple[str, str]]) -> Part:
+    async def _ask(self, requests: Sequence[Ask]) -> Part:
         address = urlsplit(self.here.url)
         plan = Plan(address.hostname or "", address.port or 0, self.clients, self.seconds, requests)
         await asyncio.to_thread(in_a_process, msgspec.structs.replace(plan, seconds=WARM_S))

@@ -21,6 +21,7 @@ from ecom.inventory.domain import Status, Stock
 from ecom.inventory.manual import Answer, Refusal, Wish
 from ecom.inventory.manual_store import ReservationRaced
 from ecom.web.correlation import cause_of
+from ecom.web.express import EXPRESS
 from ecom.web.problems import Problem
 
 RACES_MAX = 5
@@ -84,7 +85,7 @@ def routes(database: Database) -> list[HTTPRouteHandler]:
             raise Problem(404, "UNKNOWN_SKU", "There is no stock of this SKU.", field="sku")
         return _shown(stock)
 
-    @post("/api/inventory/reserve", status_code=200)
+    @post("/api/inventory/reserve", opt=EXPRESS, status_code=200)
     async def reserve(data: JSONBody[Reserve]) -> StockAnswer:
         ttl = timedelta(minutes=data.ttl_minutes)
         return _answered(await reserving(Wish(data.reservation_id, data.sku, data.quantity, ttl)))

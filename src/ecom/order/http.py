@@ -29,6 +29,7 @@ from ecom.order.patience import Answer, Delay, Patience
 from ecom.order.prices import Refused
 from ecom.order.saga import Placement, Step
 from ecom.web.correlation import cause_of
+from ecom.web.express import EXPRESS
 from ecom.web.idempotency import Running, key_of
 from ecom.web.problems import Problem
 
@@ -97,11 +98,16 @@ def routes(database: Database, rules: Rules) -> list[HTTPRouteHandler]:
                 tx, placements, payment_timeout=rules.payment_timeout, by_catalogue=rules.by_catalogue
             )
 
-    gather: Gather[Placement, Answer] = Gather(place_together, batch_max=100)
+    async def read_together(order_ids: Sequence[str]) -> Sequence[Order | None]:
+        found = await store.read(database, order_ids)
+        return [found.get(order_id) for order_id in order_ids]
+
+    gather: Gather[Placement, Answer] = Gather(place_together, batch_max=100, at_once=2)
+    reading: Gather[str, Order | None] = Gather(read_together, batch_max=100)
     patience = Patience(database, rules.price_patience)
     running = Running()
 
-    @post("/api/orders", summary="Place an order")
+    @post("/api/orders", opt=EXPRESS, summary="Place an order")
     async def place(data: JSONBody[PlaceOrder], request: Request[Any, Any, Any]) -> OrderAnswer:
         """Place an order at the catalogue's prices.
 
@@ -117,10 +123,13 @@ def routes(database: Database, rules: Rules) -> list[HTTPRouteHandler]:
                 answer = await patience(placement, again=gather)
         return _answer(refusals.order_of(answer))
 
-    @get("/api/orders/{order_id:str}", summary="One order")
+    @get("/api/orders/{order_id:str}", opt=EXPRESS, summary="One order")
     async def show(order_id: FromPath[str]) -> OrderAnswer:
         """The order as it stands."""
-        return await _shown(database, order_id)
+        order = await reading(order_id)
+        if order is None:
+            raise _unknown(order_id)
+        return _answer(order)
 
     @get("/api/orders", summary="A customer's orders")
     async def of_user(
@@ -170,13 +179,6 @@ async def _ask(database: Database, order_id: str, happening: Happening, because:
             raise Problem(409, "ORDER_STATE", f"Order {order_id} is {move.before.status} and cannot be {wish} now.")
         order = (await store.read(tx, [order_id]))[order_id]
     return _answer(order)
-
-
-async def _shown(database: Database, order_id: str) -> OrderAnswer:
-    found = await store.read(database, [order_id])
-    if order_id not in found:
-        raise _unknown(order_id)
-    return _answer(found[order_id])
 
 
 def _unknown(order_id: str) -> Problem:

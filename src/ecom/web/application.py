@@ -17,6 +17,7 @@ from ecom.web.built import Built
 from ecom.web.correlation import CorrelationDoor
 from ecom.web.docs import PlainPage
 from ecom.web.exact import ExactRequest, ExactResponse
+from ecom.web.express import Express
 from ecom.web.problems import answer
 
 BODY_BYTES_MAX = 1_000_000
@@ -34,9 +35,10 @@ def application(
     ``ready`` answers /readyz (without it: do the databases answer); ``admission`` guards the operators' paths.
     """
     databases = [database for _, database in parts]
+    calls = [handler for built, database in parts for handler in built.routes(database)]
     app = Litestar(
         route_handlers=[
-            *(handler for built, database in parts for handler in built.routes(database)),
+            *calls,
             *health.routes(name, ready or health.databases_answer(databases)),
             _description(),
         ],
@@ -56,7 +58,8 @@ def application(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = CorrelationDoor(app.asgi_handler)
+    express = Express(app.asgi_handler, calls, body_bytes_max=BODY_BYTES_MAX)
+    app.asgi_handler = CorrelationDoor(express)
     return app
 
 

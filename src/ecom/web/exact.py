@@ -11,6 +11,7 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import ClientException
 from litestar.serialization import default_serializer
+from litestar.typing import FieldDefinition
 
 from ecom.web.problems import Problem
 
@@ -32,12 +33,15 @@ class ExactRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """Decode the body into the type of the handler's ``data``; raises Problem where it is not that."""
-        _require_json(self.headers.get("content-type"))
-        body = await self.body()
-        if any(nul in body for nul in _NUL):
-            raise Problem(400, "MALFORMED_BODY", "The body contains the character U+0000; leave it out.")
-        field = self.route_handler.parsed_data_field
-        return (_untyped if field is None else _decoder(field.annotation)).decode(body)
+        return decode(await self.body(), self.headers.get("content-type"), self.route_handler.parsed_data_field)
+
+
+def decode(body: bytes, content_type: str | None, field: FieldDefinition | None) -> Any:
+    """Decode a body into the type of a handler's ``data``; raises Problem where it is not that."""
+    _require_json(content_type)
+    if any(nul in body for nul in _NUL):
+        raise Problem(400, "MALFORMED_BODY", "The body contains the character U+0000; leave it out.")
+    return (_untyped if field is None else _decoder(field.annotation)).decode(body)
 
 
 class ExactResponse(Response[Any]):

@@ -13,32 +13,46 @@ A = TypeVar("A")
 
 
 class Gather(Generic[Q, A]):
-    """``await gather(item)``: while one act runs, those who come wait and go together in the next.
+    """``await gather(item)``: while as many acts as may run ``at_once`` do, those who come wait and go in the next.
 
-    An answer that is a DovecoteError is raised to its own caller. An act that fails for its environment fails
-    for all; one that fails otherwise is repeated item by item, so that a bad item hurts nobody else.
+    With two at once, one waits for its commit while the other is being made. An answer that is a DovecoteError is
+    raised to its own caller. An act that fails for its environment fails for all; one that fails otherwise is repeated
+    item by item, so that a bad item hurts nobody else.
     """
 
     def __init__(
-        self, act: Callable[[Sequence[Q]], Awaitable[Sequence[A | DovecoteError]]], *, batch_max: int = 100
+        self,
+        act: Callable[[Sequence[Q]], Awaitable[Sequence[A | DovecoteError]]],
+        *,
+        batch_max: int = 100,
+        at_once: int = 1,
     ) -> None:
         self._act = act
         self._batch_max = batch_max
+        self._at_once = at_once
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._runners: set[asyncio.Task[None]] = set()
+        self._is_starting = False
 
     async def __call__(self, item: Q) -> A:
         """The answer to one item; raises what its act raised."""
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+        # One that starts takes all who have come until then.
+        if not self._is_starting and len(self._runners) < self._at_once:
+            self._is_starting = True
+            self._runners.add(asyncio.create_task(self._run()))
         return await future
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
-            await self._serve(batch)
+        self._is_starting = False
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+                await self._serve(batch)
+        finally:
+            # Here and not when the task is done, a turn of the loop later: who comes meanwhile needs a new runner.
+            self._runners.remove(asyncio.current_task())  # type: ignore[arg-type]
 
     async def _serve(self, batch: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from ecom.cli.bench import consume, contracts, growth, latency, relay, saga, search
+from ecom.cli.bench import (
+    consume,
+    contracts,
+    flash_sale,
+    footprint,
+    growth,
+    http,
+    latency,
+    relay,
+    saga,
+    saga_latency,
+    search,
+)
 
 bench = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
 
@@ -18,5 +30,17 @@ def _bench() -> None:
     """Each bench runs its floor first, prints a table, and with --json one JSON object on its last line."""
 
 
-for each in (relay, latency, consume, saga, growth, search, contracts):
+for each in (
+    relay,
+    latency,
+    consume,
+    saga,
+    saga_latency,
+    http,
+    flash_sale,
+    growth,
+    footprint,
+    search,
+    contracts,
+):
     each.register(bench)
