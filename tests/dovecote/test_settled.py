@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dovecote import term
+from dovecote import scan, term
 from dovecote.database import Database
 from dovecote.kafka import Admin
 from dovecote.outbox import COUNT_BY_STATUS, records, replay_failed
@@ -195,7 +195,7 @@ async def test_the_sweep_reads_no_history(notes: Database, sample_url: str) -> N
     below = (await outbox(notes))[-1]["id"] + 1
     connection = await asyncpg.connect(sample_url, server_settings={"search_path": "notes"})
     try:
-        for sql, start, found in ((term.SCAN, [below], 0), (term.SCAN_BEHIND, [], 1)):
+        for sql, start, found in ((scan.SCAN, [below], 0), (scan.SCAN_BEHIND, [], 1)):
             (row,) = await connection.fetch(
                 f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql.text}", *start, [], [], notes.now, 1000
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import pkgutil
 import re
@@ -14,7 +15,9 @@ import pytest
 
 import dovecote
 import ecom
+from dovecote.migrate import migrate
 from dovecote.sql import Sql
+from ecom.bench import stand
 from ecom.shop import SERVICES
 from tests.house.repository import relative, tracked
 
@@ -49,7 +52,8 @@ def test_the_rules_see_the_statements() -> None:
 
 async def test_postgres_prepares_every_statement(database_url: str) -> None:
     """Each statement parses and all its tables, columns and types exist in the schema of the service that uses it."""
-    schemas = [f"{service}_service" for service in SERVICES]
+    schemas = [*(f"{service}_service" for service in SERVICES), "bench_stand"]
+    await asyncio.to_thread(migrate, database_url, schema="bench_stand", folders=[stand.MIGRATIONS])
     wrong = {}
     connection = await asyncpg.connect(database_url)
     try:

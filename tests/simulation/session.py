@@ -13,8 +13,8 @@ import asyncpg
 from dovecote.clock import READ_CLOCK
 from dovecote.leadership import AS_LOGIN_USER, END_STALE, TAKE_OFFICE
 from dovecote.relay import NOTIFY
+from dovecote.scan import PIN_PLANS, SCAN
 from dovecote.sql import Sql
-from dovecote.term import KNOW_IDS, SCAN
 from tests.simulation.answer import OnTheSpot, Wire
 from tests.simulation.server import Server
 from tests.simulation.world import Actor, World
@@ -73,7 +73,7 @@ class SimulatedSession:
             await self._world.turn(self.actor, "NOTIFY")
             self._books.notify(str(args[0]))
             return "SELECT 1"
-        if query in (AS_LOGIN_USER.text, KNOW_IDS.text):  # whose rights and which plans: nothing to simulate
+        if query in (AS_LOGIN_USER.text, PIN_PLANS.text):  # whose rights and which plans: nothing to simulate
             return "SELECT 1"
         if query == END_STALE.text:
             return await self._end_stale(args[0])

@@ -32,7 +32,7 @@ def receive(bootstrap: str, topic: str) -> None:
         partition.offset = consumer.get_watermark_offsets(partition, timeout=10)[1]
     consumer.assign(partitions)
     stopping = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), stopping.set()), daemon=True).start()
+    threading.Thread(target=_wait_for_a_line, args=(stopping,), daemon=True).start()
     came: dict[str, int] = {}
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -46,6 +46,11 @@ def receive(bootstrap: str, topic: str) -> None:
                 came[record.key().decode()] = moment
     consumer.close()
     sys.stdout.buffer.write(msgspec.json.encode(came))
+
+
+def _wait_for_a_line(stopping: threading.Event) -> None:
+    sys.stdin.readline()
+    stopping.set()
 
 
 def receiver(bootstrap: str, topic: str) -> AbstractAsyncContextManager[Aside]:

@@ -12,7 +12,7 @@ from dovecote import telemetry
 from dovecote.kafka import read_topics
 from dovecote.sql import Sql
 from ecom.bench.floors import Header, bulk_insert, producer_alone
-from ecom.bench.stand import Stand, rss_mb, say
+from ecom.bench.stand import Stand, rss_mb, say, topics
 
 ROWS_EACH = 10
 """Events of an aggregate; they lie interleaved, so that neighbours belong to others."""
@@ -24,7 +24,7 @@ LOOK_S = 0.005
 WATCH_S = 0.2
 
 BY_STATUS = Sql("SELECT status, count(*) AS records FROM outbox_event_record GROUP BY status")
-# As after an hour of such rows: the floor's table and this one are vacuumed alike.
+# As long as those of a relayed message.
 HEADERS: list[Header] = [
     ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ("content-type", b"application/json"),
@@ -71,8 +71,6 @@ async def run(stand: Stand, *, rows: int) -> Result:
 
 async def _floor(stand: Stand, messages: list[tuple[str, bytes]]) -> float:
     """The producer alone, on a topic like the stand's; once before the clock, for the broker compiles what it runs."""
-    from ecom.bench.stand import topics
-
     name = f"{stand.address.prefix}floor"
     async with topics(stand.address, [name]):
         await producer_alone(stand.address.bootstrap, name, messages, headers=HEADERS)

@@ -13,7 +13,7 @@ import msgspec
 from dovecote.errors import EnvelopeError
 
 
-class DomainEvent(msgspec.Struct, frozen=True, rename="camel"):
+class DomainEvent(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """The message value, payload still raw. Unknown fields are ignored: a tolerant reader."""
 
     event_id: UUID
@@ -26,7 +26,8 @@ class DomainEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     def version_clash(self) -> str | None:
         """What is wrong where the schemaVersion is not that of the type's name; other ways to count are left alone."""
-        own, given = self.event_type.rsplit(".", 1)[-1], self.schema_version
+        given = self.schema_version
+        own = self.event_type.rpartition(".")[2]
         if given is None or given == own or not _VERSION.fullmatch(given):
             return None
         return f"The event is {self.event_type}, and its schemaVersion is {given}."
@@ -45,7 +46,7 @@ _claim = msgspec.json.Decoder(_Claim)
 _encoder = msgspec.json.Encoder()
 
 
-class _Outgoing(msgspec.Struct, rename="camel"):
+class _Outgoing(msgspec.Struct, rename="camel", gc=False):
     event_id: UUID
     event_type: str
     occurred_at: str

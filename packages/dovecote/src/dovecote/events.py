@@ -47,7 +47,7 @@ class Aggregate(msgspec.Struct, frozen=True):
     sequence: int
 
 
-class Delivery(msgspec.Struct, Generic[E_co], frozen=True):
+class Delivery(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
     """One event as a handler gets it: admitted by the inbox, decoded through the handler's own Struct."""
 
     event: E_co

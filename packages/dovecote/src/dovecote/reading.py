@@ -22,8 +22,11 @@ DIGITS_MAX = 18
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class Received(msgspec.Struct, frozen=True):
-    """A message as far as it could be read. Without ``delivery`` there is an ``error`` that says why."""
+class Received(msgspec.Struct, frozen=True, gc=False):
+    """A message as far as it could be read. Without ``delivery`` there is an ``error`` that says why.
+
+    Not followed by the collector, as its like around it: nothing in it points back, and thousands live for a moment.
+    """
 
     message: Message
     event_type: str | None
@@ -77,18 +80,19 @@ class Reader:
 
 
 def _delivery(message: Message, event: envelope.DomainEvent, route: Route) -> Delivery[Any]:
+    # By position: names cost half a microsecond more.
     return Delivery(
-        event=route.decode(event.payload),
-        event_id=event.event_id,
-        event_type=event.event_type,
-        occurred_at=_instant(event.occurred_at),
-        producer=event.producer or "",
-        trace_id=event.trace_id or event.event_id.hex,
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=(message.key or b"").decode("utf-8", "replace"),
-        sequence=_sequence(message),
+        route.decode(event.payload),
+        event.event_id,
+        event.event_type,
+        _instant(event.occurred_at),
+        event.producer or "",
+        event.trace_id or event.event_id.hex,
+        message.topic,
+        message.partition,
+        message.offset,
+        (message.key or b"").decode("utf-8", "replace"),
+        _sequence(message.headers),
     )
 
 
@@ -99,8 +103,8 @@ def _instant(moment: datetime | None) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _sequence(message: Message) -> int | None:
-    for name, value in message.headers:
+def _sequence(headers: Sequence[tuple[str, bytes | None]]) -> int | None:
+    for name, value in headers:
         if name == "aggregate-sequence" and value is not None and value.isdigit() and len(value) <= DIGITS_MAX:
             return int(value)
     return None

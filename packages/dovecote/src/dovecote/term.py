@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dovecote import telemetry
 from dovecote.errors import LeadershipLost
-from dovecote.floor import Floor
 from dovecote.ids import traceparent
 from dovecote.kafka import Failure, KafkaProducer, Outgoing, SendResult
 from dovecote.leadership import BEAT_SECONDS, beat
+from dovecote.precedence import HANDED_OVER, Before, Precedence
 from dovecote.retry import backoff
+from dovecote.scan import PIN_PLANS, SCAN_MIN, Scan
 from dovecote.settled import SETTLE_SECONDS, Settled
 from dovecote.sql import Sql
 from dovecote.wakeups import RELAY
@@ -27,35 +27,6 @@ from dovecote.wakeups import RELAY
 if TYPE_CHECKING:
     from dovecote.database import Database
 
-SCAN = Sql("""
-    SELECT o.id, o.topic, o.key, o.value, o.trace_id, o.sequence, o.attempts,
-           before.id AS before_id, before.status AS before_status, before.blocked_by AS before_blocked_by,
-           before.topic = o.topic AND before.key = o.key AS together
-      FROM outbox_event_record AS o
-      LEFT JOIN outbox_event_record AS before
-             ON o.sequence > 1 AND before.aggregate_id = o.aggregate_id
-            AND before.sequence = o.sequence - 1 AND before.aggregate_type = o.aggregate_type
-     WHERE o.status = 'PENDING' AND o.blocked_by IS NULL AND NOT o.behind AND o.id >= $1 AND o.id <> ALL($2::bigint[])
-       AND o.topic <> ALL($3::text[]) AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= $4)
-     ORDER BY o.id
-     LIMIT $5
-""")
-# Those that the sweep no longer looks at: replayed, or PENDING for long.
-SCAN_BEHIND = Sql("""
-    SELECT o.id, o.topic, o.key, o.value, o.trace_id, o.sequence, o.attempts,
-           before.id AS before_id, before.status AS before_status, before.blocked_by AS before_blocked_by,
-           before.topic = o.topic AND before.key = o.key AS together
-      FROM outbox_event_record AS o
-      LEFT JOIN outbox_event_record AS before
-             ON o.sequence > 1 AND before.aggregate_id = o.aggregate_id
-            AND before.sequence = o.sequence - 1 AND before.aggregate_type = o.aggregate_type
-     WHERE o.status = 'PENDING' AND o.blocked_by IS NULL AND o.behind AND o.id <> ALL($1::bigint[])
-       AND o.topic <> ALL($2::text[]) AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= $3)
-     ORDER BY o.id
-     LIMIT $4
-""")
-# A plan that knows the ids to leave out hashes them; a generic one compares each row with each of thousands.
-KNOW_IDS = Sql("SELECT set_config('plan_cache_mode', 'force_custom_plan', false)")
 MARK_SENT = Sql("""
     UPDATE outbox_event_record
        SET status = 'SENT', sent_at = $2, behind = false
@@ -83,13 +54,21 @@ MARK_BLOCKED = Sql("""
      WHERE o.id = waits.id AND o.status = 'PENDING'
 """)
 
-SCAN_MAX = 1000
-IN_FLIGHT_MAX = 4000
+# Three full scans.
+IN_FLIGHT_MAX = 12_000
+# A few marks wait a moment for others, unless a record waits for them: at 500 commits a second that is 100 statements
+# and durable commits less.
+MARK_AT_ONCE, MARK_PAUSE_SECONDS = 200, 0.005
+# Under a stream of commits a scan would follow the other without a pause, and take a core for rows by ones and twos.
+SCAN_EVERY_SECONDS = 0.002
 POLL_SECONDS = 1.5
 TOPIC_PAUSE_SECONDS = 5.0
 HOLD_SECONDS = 0.05
 # Walking held records costs about 10 µs each: they stay out of the scan ten times as long.
 HOLD_SECONDS_EACH = 0.0001
+
+
+CONTENT_TYPE = ("content-type", b"application/json")
 
 
 class ProducerDied(LeadershipLost):
@@ -110,15 +89,17 @@ class Term:
         self._service = service
         self._attempts_max = attempts_max
         self._in_flight: set[int] = set()
+        self._acked: list[int] = []  # to be marked
         self._refused: set[int] = set()  # in flight for us only: Kafka never saw them, so nothing may follow
         self._batches: dict[asyncio.Future[SendResult], dict[int, Any]] = {}
         self._paused: dict[str, float] = {}
         self._held: dict[int, float] = {}
         self._behind: dict[int, int] = {}  # a record in flight → the held one that follows it
-        self._floor = Floor()
         self._settled = Settled(epoch)
-        self._look_behind = False  # records were found behind, and not all of them have left
+        self._look = Scan(database, self._settled)
         self._full = False  # no scan until something in flight has its verdict
+        self._precedence = Precedence()
+        self._follows: dict[int, int] = {}  # of the records that are about to be handed over: which each follows
 
     async def beat_loop(self) -> None:
         """Keep the row young, and the clock true."""
@@ -133,31 +114,40 @@ class Term:
             await asyncio.sleep(SETTLE_SECONDS)
             async with self._marking:
                 if await self._settled.step(self._marks):
-                    self._look_behind = True
+                    self._look.look_behind()
 
     async def send_loop(self, scans: Any, group: asyncio.TaskGroup) -> None:
         """Scan and send; verdicts are marked by tasks of their own, so that Kafka and PostgreSQL overlap."""
-        await scans.execute(KNOW_IDS.text)
+        await scans.execute(PIN_PLANS.text)
         await self._settled.read(scans)
         while True:
-            room = min(SCAN_MAX, IN_FLIGHT_MAX - len(self._in_flight))
-            self._full = room <= 0
-            rows = await self._scan(scans, room) if room > 0 else []
+            began = self._moment
+            room = min(self._look.size, IN_FLIGHT_MAX - len(self._in_flight))
+            room = room if room >= SCAN_MIN else 0  # not a scan for every few that leave
+            self._full = not room
+            goes_on = self._look.goes_on
+            rows = await self._scan(scans, room) if room else []
+            await self._precedence.look_up(scans, rows)
             sendable, blocked = self._sort(rows)
-            if blocked:
+            # A batch for each topic: one that waits for its topic's metadata keeps no other's verdict waiting.
+            for topic in sorted({row["topic"] for row in sendable}):
+                self._send([row for row in sendable if row["topic"] == topic], group)
+            if blocked:  # after the others: what they follow may have failed by the end of a statement
                 async with self._marking:
                     await self._marks.execute(MARK_BLOCKED.text, *map(list, zip(*blocked, strict=True)))
-            # A batch for each topic: one that waits for its topic's metadata keeps no other's verdict waiting.
-            for _, batch in groupby(sorted(sendable, key=_topic), key=_topic):
-                self._send(list(batch), group)
-            if len(rows) < room or not room:
+            if not room or (len(rows) < room and not goes_on):
                 await self._database.wakeups.wait(RELAY, seconds=self._idle_seconds())
+                await asyncio.sleep(max(0.0, began + SCAN_EVERY_SECONDS - self._moment))
 
     def _send(self, rows: Sequence[Any], group: asyncio.TaskGroup) -> None:
-        future, refused = self._producer.send([_outgoing(row) for row in rows])
-        self._in_flight.update(row["id"] for row in rows)
+        batch = {row["id"]: row for row in rows}
+        future, refused = self._producer.send(
+            [_outgoing(row, self._follows.pop(record, None)) for record, row in batch.items()]
+        )
+        self._in_flight.update(batch)
         self._refused |= refused
-        self._batches[future] = {row["id"]: row for row in rows}
+        self._precedence.forget(batch[record] for record in refused)
+        self._batches[future] = batch
         group.create_task(self._settle(future))
 
     @property
@@ -175,50 +165,50 @@ class Term:
         moment = self._moment
         self._paused = {topic: until for topic, until in self._paused.items() if until > moment}
         self._held = {record: until for record, until in self._held.items() if until > moment}
-        elsewhere = [*self._in_flight, *self._held], list(self._paused), self._database.now
-        is_sweep = self._floor.sweep_is_due(moment)
-        behind: Sequence[Any] = []
-        if is_sweep or self._look_behind:
-            behind = await scans.fetch(SCAN_BEHIND.text, *elsewhere, room)
-            self._look_behind = bool(behind) or (self._look_behind and bool(self._in_flight or self._held))
-        floor = self._settled.below if is_sweep else self._floor.start(moment)
-        rows: Sequence[Any] = await scans.fetch(SCAN.text, floor, *elsewhere, room)
-        if is_sweep:
-            self._floor.swept(moment, seconds=self._moment - moment)
-        unsent = [*(record for record in self._in_flight if record >= floor), *(row["id"] for row in rows[:1])]
-        if unsent:
-            self._floor.note(moment, min(unsent))
-        return [*behind, *rows][:room]
+        return await self._look.rows(scans, room, in_flight=self._in_flight, held=self._held, paused=list(self._paused))
 
     def _sort(self, rows: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
         """Rows that may leave now, and rows that wait behind a FAILED one (with its id)."""
         sendable: list[Any] = []
-        leaving = self._in_flight - self._refused
+        leaving: set[int] = set()
         failed: dict[int, int] = {}
         hold = self._moment + max(HOLD_SECONDS, HOLD_SECONDS_EACH * (len(self._held) + len(rows)))
-        for row in rows:
-            before, status = row["before_id"], row["before_status"]
-            if before is None or status == "SENT" or (row["together"] and before in leaving):
+        for row, before in self._precedence.pairs(rows):
+            record = row[0]
+            if before is None or self._is_ahead(before, row, leaving):
                 sendable.append(row)
-                leaving.add(row["id"])
-            elif status == "FAILED":
-                failed[row["id"]] = before
-            elif cause := row["before_blocked_by"] or failed.get(before):
-                failed[row["id"]] = cause
+                leaving.add(record)
+                self._precedence.note(row)
+                if before is not None:
+                    self._follows[record] = before.id
+            elif before.status == "FAILED":
+                failed[record] = before.id
+            elif cause := before.blocked_by or failed.get(before.id):
+                failed[record] = cause
             else:
                 # Its predecessor waits (a paused topic, a backoff, a late commit, another topic's ack): so does
                 # this one, out of the scan, lest thousands of its kind fill it.
-                self._held[row["id"]] = hold
-                self._behind[before] = row["id"]
+                self._held[record] = hold
+                self._behind[before.id] = record
         return sendable, list(failed.items())
+
+    def _is_ahead(self, before: Before, row: Any, leaving: set[int]) -> bool:
+        """Whether a record may follow this one now: it is SENT, or under way where Kafka keeps their order."""
+        if before.id in self._in_flight or before.id in leaving:
+            is_together = before.topic == row["topic"] and before.key == row["key"]
+            return before.status == "SENT" or (is_together and before.id not in self._refused)
+        return before.status in (HANDED_OVER, "SENT")
 
     async def _settle(self, future: asyncio.Future[SendResult]) -> None:
         # Shielded: a stop cancels this task, yet the verdict must still arrive for settle_rest.
         result = await asyncio.shield(future)
         rows = self._batches.pop(future)
+        # At once: nothing may follow them while what was acknowledged beside them is being marked.
+        self._refused.update(record for record, _, _ in result.failed)
         try:
             await self._mark(result, rows)
         finally:
+            self._precedence.forget(rows[record] for record, _, _ in result.failed)
             self._in_flight.difference_update(rows)
             self._refused.difference_update(rows)
             freed = [self._held.pop(self._behind.pop(record, 0), None) for record in rows]
@@ -230,24 +220,35 @@ class Term:
 
     async def settle_rest(self) -> None:
         """Mark what was acknowledged while stopping; errors leave it PENDING, to be sent once more."""
-        for future, rows in list(self._batches.items()):
-            if future.done() and not future.cancelled():
-                try:
-                    await self._mark(future.result(), rows)
-                except Exception as error:  # noqa: BLE001 (a loop's edge: the inbox absorbs the duplicate)
-                    telemetry.relay_failed(self._service, error)
+        ended = {future: rows for future, rows in self._batches.items() if future.done() and not future.cancelled()}
+        rest, self._acked = [SendResult(self._acked), *(future.result() for future in ended)], []
+        rows = {record: row for each in ended.values() for record, row in each.items()}
+        for result in rest:
+            try:
+                await self._mark(result, rows)
+            except Exception as error:  # noqa: BLE001 (a loop's edge: the inbox absorbs the duplicate)
+                telemetry.relay_failed(self._service, error)
 
     async def _mark(self, result: SendResult, rows: dict[int, Any]) -> None:
         if result.acked:
+            self._acked += result.acked
             async with self._marking:
-                done = await self._marks.execute(MARK_SENT.text, sorted(result.acked), self._database.now, self._epoch)
-            if done == "UPDATE 0":
-                raise LeadershipLost(f"Epoch {self._epoch} of the relay is over.")
-            telemetry.OUTBOX_SENT.labels(self._service).inc(len(result.acked))
+                await self._mark_sent()
         tried = [verdict for verdict in map(self._verdict(rows), result.failed) if verdict is not None]
         if tried:
             async with self._marking:
                 await self._marks.execute(MARK_TRIED.text, *map(list, zip(*tried, strict=True)), self._epoch)
+
+    async def _mark_sent(self) -> None:
+        """Mark all that is acknowledged by now; who comes second finds that his was marked with the first's."""
+        if 0 < len(self._acked) < MARK_AT_ONCE and not self._behind:
+            await asyncio.sleep(MARK_PAUSE_SECONDS)
+        records, self._acked = sorted(self._acked), []
+        if records:
+            done = await self._marks.execute(MARK_SENT.text, records, self._database.now, self._epoch)
+            if done == "UPDATE 0":
+                raise LeadershipLost(f"Epoch {self._epoch} of the relay is over.")
+            telemetry.OUTBOX_SENT.labels(self._service).inc(len(records))
 
     def _verdict(self, rows: dict[int, Any]) -> Any:
         now = self._database.now
@@ -276,20 +277,15 @@ class Term:
         return judge
 
 
-def _topic(row: Any) -> str:
-    return row["topic"]  # type: ignore[no-any-return]
+def _outgoing(row: Any, follows: int | None) -> Outgoing:
+    record, topic, key, value, trace_id, sequence, _, _, _ = row
+    return Outgoing(record, topic, key, value, follows, headers(trace_id, sequence))
 
 
-def _outgoing(row: Any) -> Outgoing:
-    return Outgoing(
-        row["id"],
-        row["topic"],
-        row["key"],
-        row["value"],
-        row["before_id"],
-        [
-            ("traceparent", traceparent(row["trace_id"]).encode()),
-            ("content-type", b"application/json"),
-            ("aggregate-sequence", str(row["sequence"]).encode()),
-        ],
-    )
+def headers(trace_id: str, sequence: int) -> list[tuple[str, bytes]]:
+    """What goes beside a record's value."""
+    return [
+        ("traceparent", traceparent(trace_id).encode()),
+        CONTENT_TYPE,
+        ("aggregate-sequence", str(sequence).encode()),
+    ]

@@ -17,7 +17,7 @@ def register(bench: typer.Typer) -> None:
 
 
 def consume(
-    messages: Annotated[int, typer.Option(min=10, help="How many messages lie in the topic.")] = 100_000,
+    messages: Annotated[int, typer.Option(min=2_000, help="How many messages lie in the topic.")] = 100_000,
     as_json: AsJson = False,
 ) -> None:
     """Validation, inbox, one row of effect and one outgoing event for each message, in one process with its relay."""

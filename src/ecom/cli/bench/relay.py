@@ -10,6 +10,7 @@ from ecom.cli.bench.options import AsJson
 
 if TYPE_CHECKING:
     from ecom.bench.report import Report
+    from ecom.bench.stand import Stand
 
 
 def register(bench: typer.Typer) -> None:
@@ -47,11 +48,11 @@ async def _relay(rows: int, backlog: int | None) -> Report:
             return {"bench": "relay", **first, "backlog": await _drained(made, backlog), **settings}
 
 
-async def _drained(made: object, rows: int) -> Report:
+async def _drained(made: Stand, rows: int) -> Report:
     from ecom.bench.relay import run
     from ecom.bench.report import ratio
 
-    result = await run(made, rows=rows)  # type: ignore[arg-type]
+    result = await run(made, rows=rows)
     return {
         "rows": result.rows,
         "rate_per_s": round(result.rate_per_s),
