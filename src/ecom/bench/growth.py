@@ -22,8 +22,8 @@ RESERVATIONS = 2
 ROWS_OF_AN_ORDER = sum(OUTBOX.values()) + sum(INBOX.values()) + 1 + RESERVATIONS
 TOGETHER = 50_000
 
-# $1 and $2 are the first and the last row's number, $3 how many there will be: all of the last six days, which is
-# within every retention, and all long since done.
+# $1 and $2 are the first and the last row's number, $3 how many there will be, $4 the time: all of the last six days,
+# which is within every retention, and all long since done.
 INSERT_OUTBOX = Sql("""
     INSERT INTO outbox_event_record
            (event_id, event_type, topic, aggregate_type, aggregate_id, sequence, key, value, trace_id,
@@ -31,13 +31,13 @@ INSERT_OUTBOX = Sql("""
     SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'order.created.v1', 'order.created.v1',
            'order', 'ord_00000000-' || lpad(n::text, 20, '0'), 1, 'ord_00000000-' || lpad(n::text, 20, '0'),
            convert_to(repeat(md5(n::text), 16), 'UTF8'), md5(n::text), 'SENT', 0, at, at
-      FROM (SELECT n, now() - interval '6 days' * (1 - n / $3::float8) AS at
+      FROM (SELECT n, $4::timestamptz - interval '6 days' * (1 - n / $3::float8) AS at
               FROM generate_series($1::bigint, $2::bigint) AS n) AS history
 """)
 INSERT_INBOX = Sql("""
     INSERT INTO consumed_event_record (consumer_group, event_id, event_type, outcome, content_hash, consumed_at)
     SELECT 'history', ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'order.created.v1', 'PROCESSED',
-           n, now() - interval '6 days' * (1 - n / $3::float8)
+           n, $4::timestamptz - interval '6 days' * (1 - n / $3::float8)
       FROM generate_series($1::bigint, $2::bigint) AS n
 """)
 INSERT_ORDERS = Sql("""
@@ -46,20 +46,20 @@ INSERT_ORDERS = Sql("""
     SELECT 'ord_00000000-' || lpad(n::text, 20, '0'), n % 1000000 + 1, 'USD', 'CONFIRMED', NULL, true, true, 2, 19.98,
            NULL, 'card', '[]'::jsonb || jsonb_build_object('sku', 'SKU-' || n, 'quantity', 1, 'unitPrice', '9.99'),
            md5(n::text), at, at, at
-      FROM (SELECT n, now() - interval '6 days' * (1 - n / $3::float8) AS at
+      FROM (SELECT n, $4::timestamptz - interval '6 days' * (1 - n / $3::float8) AS at
               FROM generate_series($1::bigint, $2::bigint) AS n) AS history
 """)
 INSERT_RESERVATIONS = Sql("""
     INSERT INTO reservation (reservation_id, order_id, sku, quantity, status, expires_at, created_at, updated_at)
     SELECT 'ord_00000000-' || lpad(n::text, 20, '0') || ':SKU-' || n, 'ord_00000000-' || lpad(n::text, 20, '0'),
            'SKU-' || n, 1, 'CONFIRMED', at, at, at
-      FROM (SELECT n, now() - interval '6 days' * (1 - n / $3::float8) AS at
+      FROM (SELECT n, $4::timestamptz - interval '6 days' * (1 - n / $3::float8) AS at
               FROM generate_series($1::bigint, $2::bigint) AS n) AS history
 """)
 # A relay that has served this history knows how far it is settled.
 SETTLED = Sql("""
     INSERT INTO relay_leader (single, epoch, pid, beat_at, settled_below)
-    SELECT true, 1, 0, now() - interval '1 hour', max(id) + 1 FROM outbox_event_record
+    SELECT true, 1, 0, $1::timestamptz - interval '1 hour', max(id) + 1 FROM outbox_event_record
 """)
 TIDY = Sql("VACUUM (ANALYZE)")
 OWN: Mapping[str, tuple[Sql, int]] = {"order": (INSERT_ORDERS, 1), "inventory": (INSERT_RESERVATIONS, RESERVATIONS)}
@@ -135,7 +135,7 @@ async def _fill(shop: Shop, place: Place, orders: int) -> None:
             await _insert(service.database, INSERT_INBOX, orders * INBOX[name])
             if name in OUTBOX:
                 await _insert(service.database, INSERT_OUTBOX, orders * OUTBOX[name])
-                await service.database.fetch(SETTLED)
+                await service.database.fetch(SETTLED, service.database.now)
             if name in OWN:
                 sql, each = OWN[name]
                 await _insert(service.database, sql, orders * each)
@@ -146,4 +146,4 @@ async def _fill(shop: Shop, place: Place, orders: int) -> None:
 
 async def _insert(database: Database, sql: Sql, count: int) -> None:
     for first in range(1, count + 1, TOGETHER):
-        await database.fetch(sql, first, min(count, first + TOGETHER - 1), count)
+        await database.fetch(sql, first, min(count, first + TOGETHER - 1), count, database.now)
