@@ -41,7 +41,7 @@ class Command:
         self.running.append(process)
         return process
 
-    async def run(self, *arguments: str, limit_s: float = 60, **environ: str) -> tuple[int, str, str]:
+    async def run(self, *arguments: str, limit_s: float = 300, **environ: str) -> tuple[int, str, str]:
         """Run a command to its end: its code, what it printed and what it complained of."""
         process = await self.start(*arguments, **environ)
         out, err = await asyncio.wait_for(process.communicate(), limit_s)
