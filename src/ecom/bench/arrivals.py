@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ import uvloop
 from dovecote.contracts import Contracts
 from dovecote.database import Database, Voice
 from dovecote.sql import Sql
+from ecom.bench.aside import carried_out
 from ecom.bench.load import Ask, Client, Failed
 from ecom.contracts import CONTRACTS
 
@@ -148,18 +148,8 @@ class Arrivals:
 
 
 def in_a_process(plan: Plan) -> Seen:
-    """Run a plan in a process of its own and wait for it, on a thread of the caller's.
-
-    Started without asyncio: uvloop would run Python in the forked child, which crashes it now and then.
-    """
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "ecom.bench.arrivals"],
-        input=msgspec.json.encode(plan),
-        stdout=subprocess.PIPE,
-        timeout=len(plan.requests) / plan.per_s * 2 + 2 * GRACE_S,
-        check=True,
-    )
-    return msgspec.json.decode(done.stdout, type=Seen)
+    """Run a plan in a process of its own and wait for it, on a thread of the caller's."""
+    return carried_out("ecom.bench.arrivals", plan, Seen, limit_s=len(plan.requests) / plan.per_s * 2 + 2 * GRACE_S)
 
 
 def main() -> None:

@@ -7,9 +7,23 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import IO
+from typing import IO, TypeVar
 
+import msgspec
+
+A = TypeVar("A", bound=msgspec.Struct)
 LIMIT_S = 30.0
+
+
+def carried_out(module: str, plan: msgspec.Struct, answer: type[A], *, limit_s: float) -> A:
+    """Have a plan carried out by `python -m module`, which reads JSON and writes its answer; waits on this thread.
+
+    Started without asyncio: uvloop would run Python in the forked child, which crashes it now and then.
+    """
+    argv = [sys.executable, "-P", "-m", module]
+    given = msgspec.json.encode(plan)
+    done = subprocess.run(argv, input=given, stdout=subprocess.PIPE, timeout=limit_s, check=True)
+    return msgspec.json.decode(done.stdout, type=answer)
 
 
 class Aside:

@@ -9,7 +9,6 @@ import asyncio
 import gc
 import itertools
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -18,6 +17,8 @@ from typing import NamedTuple
 
 import msgspec
 import uvloop
+
+from ecom.bench.aside import carried_out
 
 _LENGTH = b"content-length: "
 _END = b"\r\n\r\n"
@@ -240,18 +241,8 @@ def _ms(seconds: float) -> float:
 
 
 def in_a_process(plan: Plan) -> Seen:
-    """Run a plan in a process of its own and wait for it, on a thread of the caller's.
-
-    Started without asyncio: uvloop would run Python in the forked child, which crashes it now and then.
-    """
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "ecom.bench.load"],
-        input=msgspec.json.encode(plan),
-        stdout=subprocess.PIPE,
-        timeout=plan.seconds + _LIMIT_S,
-        check=True,
-    )
-    return msgspec.json.decode(done.stdout, type=Seen)
+    """Run a plan in a process of its own and wait for it, on a thread of the caller's."""
+    return carried_out("ecom.bench.load", plan, Seen, limit_s=plan.seconds + _LIMIT_S)
 
 
 def main() -> None:
