@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from dovecote.contracts import Contracts
 from dovecote.errors import SettingsError
@@ -126,4 +126,6 @@ def build(name: str, environ: Mapping[str, str]) -> Built:
 def shown(url: str) -> str:
     """A database's address without the password, for the terminal and the log."""
     parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+    place = dict(parse_qsl(parts.query))
+    host, port = parts.hostname or place.get("host", ""), parts.port or place.get("port", 5432)
+    return f"{host}:{port}{parts.path}"

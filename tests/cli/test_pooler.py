@@ -8,13 +8,13 @@ import pwd
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from ecom.local.child import answers
 from ecom.local.process import free_port, until
 from ecom.shop import SERVICES
+from tests.addresses import by_tcp
 from tests.cli.conftest import Command
 
 CONFIGURATION = """
@@ -32,7 +32,7 @@ pool_mode = {mode}
 @contextlib.asynccontextmanager
 async def pooler(program: str, url: str, mode: str, folder: Path) -> AsyncIterator[str]:
     """A pgbouncer of one mode before a database; the address through it."""
-    parts = urlsplit(url)
+    parts = by_tcp(url)
     listen = free_port()
     configuration = folder / "pgbouncer.ini"
     configuration.write_text(

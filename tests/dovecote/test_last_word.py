@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 import pytest
 
 from dovecote.errors import UnavailableError
 from dovecote.sql import Sql
 from dovecote.testing import eventually
+from tests.addresses import by_tcp
 from tests.dovecote import sample
 
 ONE = Sql("SELECT 1")
@@ -73,7 +74,7 @@ async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter, l
 @pytest.fixture
 async def between(sample_url: str) -> AsyncIterator[tuple[Between, str]]:
     """Somebody between, and the address of the database behind."""
-    parts = urlsplit(sample_url)
+    parts = by_tcp(sample_url)
     assert parts.hostname
     assert parts.port
     someone = Between(parts.hostname, parts.port)

@@ -14,7 +14,7 @@ from dovecote.pace import BATCH_MAX, BATCH_MIN, LOOP_SECONDS, Metered, Pace, sha
 
 def test_it_starts_in_the_middle() -> None:
     """Nothing is known yet: two hundred."""
-    assert Pace().batch_max == 200
+    assert Pace().batch_max() == 200
 
 
 @pytest.mark.parametrize(
@@ -24,26 +24,35 @@ def test_it_settles_where_a_batch_costs_twenty_milliseconds(microseconds: int, b
     """Events of a steady cost: after a dozen batches the size is what fits, or a bound."""
     pace = Pace()
     for _ in range(12):
-        pace.note(pace.batch_max, pace.batch_max * microseconds / 1e6)
-    assert pace.batch_max == pytest.approx(batch, rel=0.05)
+        pace.note(pace.batch_max(), pace.batch_max() * microseconds / 1e6)
+    assert pace.batch_max() == pytest.approx(batch, rel=0.05)
+
+
+def test_who_is_behind_takes_three_times_as_much() -> None:
+    """Within the same bounds."""
+    pace = Pace()
+    assert pace.batch_max(behind=True) == 3 * pace.batch_max() == 600
+    for _ in range(12):
+        pace.note(pace.batch_max(), pace.batch_max() * 40e-6)
+    assert pace.batch_max(behind=True) == BATCH_MAX
 
 
 def test_one_costly_message_does_not_collapse_the_batch() -> None:
     """A single message says little about many: a lone one of 5 ms leaves most of the size."""
     pace = Pace()
     pace.note(1, 0.005)
-    assert pace.batch_max > 120
+    assert pace.batch_max() > 120
 
 
 def test_it_recovers_after_an_expensive_hour() -> None:
     """Costs that fall again are believed as fast as costs that rose."""
     pace = Pace()
     for _ in range(12):
-        pace.note(pace.batch_max, pace.batch_max * 0.002)
-    assert pace.batch_max == BATCH_MIN
+        pace.note(pace.batch_max(), pace.batch_max() * 0.002)
+    assert pace.batch_max() == BATCH_MIN
     for _ in range(40):
-        pace.note(pace.batch_max, pace.batch_max * 10e-6)
-    assert pace.batch_max == BATCH_MAX
+        pace.note(pace.batch_max(), pace.batch_max() * 10e-6)
+    assert pace.batch_max() == BATCH_MAX
 
 
 @given(st.lists(st.tuples(st.integers(1, BATCH_MAX), st.floats(0, 60)), max_size=50))
@@ -52,7 +61,7 @@ def test_it_stays_within_its_bounds(batches: list[tuple[int, float]]) -> None:
     pace = Pace()
     for messages, seconds in batches:
         pace.note(messages, seconds)
-        assert BATCH_MIN <= pace.batch_max <= BATCH_MAX
+        assert BATCH_MIN <= pace.batch_max() <= BATCH_MAX
 
 
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 60))

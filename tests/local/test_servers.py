@@ -15,7 +15,9 @@ import pytest
 from dovecote.kafka import Admin
 from ecom.local import Home, Servers, joined_servers, servers
 from ecom.local.errors import HomeInUse
+from ecom.local.home import Record
 from ecom.local.place import temporary_home
+from ecom.local.postgres import near_url, url
 from ecom.local.process import MARK, is_alive, until
 
 LAUNCHER = """
@@ -69,13 +71,22 @@ def ours(home: Home) -> list[str]:
 
 
 async def test_the_database_is_durable_and_asks_for_its_password(own: Servers) -> None:
-    """The embedded database syncs what it commits and lets nobody in without the password."""
+    """The embedded database syncs what it commits and lets nobody in without the password, by socket or by TCP."""
     shown = [await value(own.database_url, f"SHOW {name}") for name in ("fsync", "synchronous_commit", "jit")]
     assert shown == ["on", "on", "off"]
     assert own.postgres is not None
-    stranger = own.database_url.replace(own.postgres.record.secret, "wrong")
-    with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(stranger)
+    record = own.postgres.record
+    assert "host=%2F" in own.database_url
+    for address in (own.database_url, url(record)):
+        assert await value(address, "SELECT 1") == 1
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(address.replace(record.secret, "wrong"))
+
+
+def test_a_socket_that_is_not_there_is_not_used() -> None:
+    """A server that does not run, or that another machine's user runs, is named by its address alone."""
+    record = Record(pid=os.getpid(), started="", port=5432, secret="secret")
+    assert near_url(record) == url(record) == "postgresql://ecom:secret@127.0.0.1:5432/ecom"
 
 
 async def test_servers_listen_on_loopback_only(own: Servers) -> None:

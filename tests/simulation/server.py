@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psycopg
@@ -32,7 +32,6 @@ SLEEPS = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'L
 # Nothing here outlives the run, and a crash in a simulation is never one of the server.
 SETTINGS: Mapping[str, str] = {
     **postgres.SETTINGS,
-    "unix_socket_directories": ".",  # in the data folder: a step costs a fifth less than over the loopback
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -64,7 +63,7 @@ async def own_server() -> AsyncIterator[str]:
         with temporary_home() as home, home.hold():
             running = await postgres.start_postgres(home, settings=SETTINGS)
             try:
-                yield _beside(postgres.url(running.record))
+                yield postgres.near_url(running.record)  # a step costs a fifth less than over the loopback
             finally:
                 _wake(postgres.url(running.record))
                 await running.stop()
@@ -81,15 +80,6 @@ def new_database(url: str, name: str, blueprints: Sequence[Blueprint]) -> str:
     for blueprint in blueprints:
         migrate(own, schema=blueprint.schema, folders=[blueprint.migrations])
     return own
-
-
-def _beside(url: str) -> str:
-    """The URL by which the server's socket in its data folder is reached."""
-    with psycopg.connect(url) as control:
-        [folder] = control.execute("SHOW data_directory").fetchone() or [""]
-    parts = urlsplit(url)
-    place = {"host": folder, "port": str(parts.port)}
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@", query=urlencode(place)))
 
 
 def _wake(url: str) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar, Request, get, post
-from litestar.params import FromPath, JSONBody
+from litestar import Litestar, MediaType, Request, get, post
+from litestar.params import FromHeader, FromPath, FromQuery, JSONBody, QueryParameter
 
 from dovecote.errors import UnavailableError
 from ecom.web.application import BODY_BYTES_MAX, application
@@ -30,7 +30,7 @@ class Wish(msgspec.Struct):
 
 
 def handlers(opt: dict[str, Any]) -> list[Any]:
-    """Three calls, all of them on one road."""
+    """Four calls, all of them on one road."""
 
     @post("/api/wishes", opt=opt)
     async def wish(data: JSONBody[Wish], request: Request[Any, Any, Any]) -> dict[str, Any]:
@@ -51,7 +51,16 @@ def handlers(opt: dict[str, Any]) -> list[Any]:
     async def show(name: FromPath[str], request: Request[Any, Any, Any]) -> dict[str, Any]:
         return {"name": name, "agent": request.headers.get("user-agent")}
 
-    return [wish, release, show]
+    @get("/api/shelves", media_type=MediaType.JSON, opt=opt)
+    async def shelves(
+        q: Annotated[str, QueryParameter(max_length=9)] = "",
+        page: Annotated[int, QueryParameter(ge=0, le=9)] = 0,
+        full: FromQuery[bool] = True,  # noqa: FBT002
+        price: FromQuery[str | None] = None,
+    ) -> bytes:
+        return msgspec.json.encode([q, page, full, price])
+
+    return [wish, release, show, shelves]
 
 
 async def yes() -> bool:
@@ -105,6 +114,35 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "read an escaped slash": {"method": "GET", "path": "/api/wishes/a%2Fb"},
     "head": {"method": "HEAD", "path": "/api/wishes/bread"},
     "unknown": {"method": "GET", "path": "/api/wishes/bread/more"},
+    **{
+        f"asked {query}": {"method": "GET", "path": f"/api/shelves?{query}"}
+        for query in (
+            "q=bread&page=2&full=false&price=1.5",
+            "q=a+b%C3%A9%26%3D&full=1",
+            "q=",
+            "q",
+            "&q=a&&page=1&",
+            "q=a=b;page=2",
+            "q=a&q=b",
+            "q=bread%20and%20butter",
+            "q=%00",
+            "q=%ff",
+            "q=%zz",
+            "page=10",
+            "page=-1",
+            "page=1.0",
+            "page=01",
+            "page=%201",
+            "page=",
+            "page=a",
+            "full=yes",
+            "full=TRUE",
+            "full=",
+            "price=null",
+            "price=",
+            "more=1",
+        )
+    },
 }
 
 
@@ -134,7 +172,17 @@ async def test_both_roads_say_the_same(name: str) -> None:
     assert await said(shop(EXPRESS), request) == await said(shop({}), request)
 
 
-@pytest.mark.parametrize(("name", "is_short"), [("usual", True), ("read", True), ("chunked", False), ("query", False)])
+@pytest.mark.parametrize(
+    ("name", "is_short"),
+    [
+        ("usual", True),
+        ("read", True),
+        ("asked q=bread&page=2&full=false&price=1.5", True),
+        ("asked more=1", False),
+        ("chunked", False),
+        ("query", False),
+    ],
+)
 async def test_the_usual_request_takes_the_short_road(
     name: str,
     is_short: bool,  # noqa: FBT001
@@ -155,16 +203,20 @@ async def test_the_usual_request_takes_the_short_road(
 
 
 def test_a_call_that_needs_more_is_refused_when_it_is_made() -> None:
-    """A query parameter, and a path that operators' guards watch, cannot take the short road."""
+    """A header, a query parameter that must be given, and a path that operators' guards watch are left to Litestar."""
 
     @get("/api/wishes", opt=EXPRESS)
-    async def listed(page: int = 0) -> int:
+    async def listed(agent: FromHeader[str] = "") -> str:
+        return agent
+
+    @get("/api/wishes", opt=EXPRESS)
+    async def found(page: FromQuery[int]) -> int:
         return page
 
     @post("/api/orders/admin/run", opt=EXPRESS)
     async def run() -> str:
         return ""
 
-    for handler in (listed, run):
+    for handler in (listed, found, run):
         with pytest.raises(ValueError, match="short road"):
             Call.of(handler)

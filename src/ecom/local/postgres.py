@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlencode
 
 from ecom.local.child import Child, Recipe, find, start
 from ecom.local.errors import LocalError
@@ -23,9 +24,12 @@ DATABASE = "ecom"
 LEAVE_WITHIN_S = 15.0
 ENVIRON = {"LC_ALL": "C", "TZ": "UTC"}
 
+# A socket's path may have 107 bytes (unix(7)).
+SOCKET_PATH_MAX = 107
+
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # a socket file outside our folders is one more thing to leave behind
+    "unix_socket_directories": ".",  # the data folder: outside our folders it is one more thing to leave behind
     "fsync": "on",
     "synchronous_commit": "on",
     "max_connections": "200",
@@ -45,9 +49,23 @@ def url(record: Record, *, database: str = DATABASE) -> str:
     return f"postgresql://{USER}:{record.secret}@127.0.0.1:{record.port}/{database}"
 
 
-async def start_postgres(
-    home: Home, *, settings: Mapping[str, str] = SETTINGS, place: Place | None = None
-) -> Child:
+def near_url(record: Record) -> str:
+    """Return our database's address by the server's socket in its data folder: a statement costs less than by TCP.
+
+    Where the path is too long for one, or the folder not to be seen, it is the address by TCP.
+    """
+    try:
+        folder = Path(f"/proc/{record.pid}/cwd").readlink()
+    except OSError:
+        return url(record)
+    path = folder / f".s.PGSQL.{record.port}"
+    if len(os.fsencode(path)) > SOCKET_PATH_MAX or not path.is_socket():
+        return url(record)
+    place = urlencode({"host": str(folder), "port": record.port})
+    return f"postgresql://{USER}:{record.secret}@/{DATABASE}?{place}"
+
+
+async def start_postgres(home: Home, *, settings: Mapping[str, str] = SETTINGS, place: Place | None = None) -> Child:
     """Return the living server of this home, or make and start it."""
     place = place or find_place(home)
     recipe = _recipe(place, settings)
@@ -152,7 +170,7 @@ def _make_database(place: Place, cluster: Path) -> None:
 
 
 async def _clear_remains(place: Place) -> None:
-    """Wait for the backends that a killed server left behind, end those that stay, and drop its pid file."""
+    """Wait for the backends that a killed server left behind, end those that stay, and drop its pid and sockets."""
 
     def orphans() -> list[Record]:
         found = []
@@ -167,4 +185,5 @@ async def _clear_remains(place: Place) -> None:
     if not await until(lambda: not orphans(), limit_s=LEAVE_WITHIN_S):
         for orphan in orphans():
             await stop(orphan, grace_s=5.0, polite=signal.SIGQUIT)
-    (place.data / "postmaster.pid").unlink(missing_ok=True)
+    for left in [place.data / "postmaster.pid", *place.data.glob(".s.PGSQL.*")]:
+        left.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ async def servers(home: Home, environ: Mapping[str, str]) -> AsyncIterator[Serve
             broker = running.get(kafka.NAME)
             yield Servers(
                 home=home,
-                database_url=own_url or postgres.url(running[postgres.NAME].record),
+                database_url=own_url or postgres.near_url(running[postgres.NAME].record),
                 bootstrap=own_bootstrap or kafka.bootstrap(running[kafka.NAME].record),
                 postgres=database,
                 kafka=broker,
@@ -82,7 +82,7 @@ def _running(home: Home, environ: Mapping[str, str]) -> Servers:
     bootstrap = environ.get(BOOTSTRAP, "").strip()
     records = {name: record for name, record in home.records().items() if is_alive(record)}
     if not url and postgres.NAME in records:
-        url = postgres.url(records[postgres.NAME])
+        url = postgres.near_url(records[postgres.NAME])
     if not bootstrap and kafka.NAME in records:
         bootstrap = kafka.bootstrap(records[kafka.NAME])
     if not url or not bootstrap:

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import msgspec
-from litestar import MediaType, Response, get
+from litestar import MediaType, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, QueryParameter
 
@@ -15,6 +15,7 @@ from dovecote.database import Database
 from ecom.search import operators
 from ecom.search.domain import PRICE_MAX, Ask, Found, Sort
 from ecom.search.index import Index
+from ecom.web.express import EXPRESS
 from ecom.web.problems import Problem
 
 QUERY_MAX = 200
@@ -31,7 +32,7 @@ Text = Annotated[str, QueryParameter(max_length=QUERY_MAX)]
 def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
     """The calls of the search service."""
 
-    @get("/api/search/products", summary="Products that fit")
+    @get("/api/search/products", media_type=MediaType.JSON, opt=EXPRESS, summary="Products that fit")
     async def search(
         q: Text = "",
         category: Text = "",
@@ -44,7 +45,7 @@ def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
         sortBy: Text = "score",  # noqa: N803
         direction: Text = "desc",
         facets: FromQuery[bool] = False,  # noqa: FBT002
-    ) -> Response[bytes]:
+    ) -> bytes:
         """Best first, or as sorted; ``direction`` is of no account for the score."""
         for name, text in (("q", q), ("category", category), ("brand", brand)):
             _refuse_control(name, text)
@@ -66,15 +67,13 @@ def routes(database: Database, *, index: Index) -> list[HTTPRouteHandler]:
             descending=direction.lower() != "asc",
             facets=facets,
         )
-        return Response(_body(await index.search(database, ask), ask), media_type=MediaType.JSON)
+        return _body(await index.search(database, ask), ask)
 
-    @get("/api/search/autocomplete", summary="Names that go on as typed")
-    async def autocomplete(
-        q: Text = "", size: Annotated[int, QueryParameter(ge=1, le=SUGGESTIONS_MAX)] = 10
-    ) -> Response[bytes]:
+    @get("/api/search/autocomplete", media_type=MediaType.JSON, opt=EXPRESS, summary="Names that go on as typed")
+    async def autocomplete(q: Text = "", size: Annotated[int, QueryParameter(ge=1, le=SUGGESTIONS_MAX)] = 10) -> bytes:
         """Each name once, as it is written."""
         _refuse_control("q", q)
-        return Response(_encode(await index.suggest(database, q, size)), media_type=MediaType.JSON)
+        return _encode(await index.suggest(database, q, size))
 
     return [search, autocomplete, *operators.routes(database, index=index)]
 

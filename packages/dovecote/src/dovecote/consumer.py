@@ -46,6 +46,7 @@ class ConsumerLoop:
         self._group = group
         self._join = join
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
+        self._behind = False  # the last poll brought more than a batch
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -58,6 +59,7 @@ class ConsumerLoop:
         try:
             while not self._stopping.is_set():
                 messages = await kafka.poll(self._poll_max(), seconds=POLL_SECONDS)
+                self._behind = len(messages) > self._slowest(behind=False)
                 if messages:
                     await self._batch(kafka, messages)
         finally:
@@ -105,8 +107,11 @@ class ConsumerLoop:
                 return False
 
     def _poll_max(self) -> int:
-        slowest = min((pace.batch_max for pace in self._paces.values()), default=Pace().batch_max)
-        return min(BATCH_MAX, BATCHES_A_POLL * slowest)
+        return min(BATCH_MAX, BATCHES_A_POLL * self._slowest(behind=self._behind))
+
+    def _slowest(self, *, behind: bool) -> int:
+        """The smallest batch of any topic."""
+        return min(pace.batch_max(behind=behind) for pace in (self._paces.values() or [Pace()]))
 
     async def _deliver(self, messages: Sequence[Message]) -> None:
         """Topic by topic, each at its own pace; what comes later is not even decoded before its turn."""
@@ -115,7 +120,7 @@ class ConsumerLoop:
             by_topic.setdefault(message.topic, []).append(message)
         for topic, waiting in by_topic.items():
             pace = self._paces[topic]
-            for batch in shares(waiting, pace.batch_max):
+            for batch in shares(waiting, pace.batch_max(behind=self._behind)):
                 work = Metered(self._deliver_runs(batch))
                 await work
                 pace.note(len(batch), work.loop_seconds)

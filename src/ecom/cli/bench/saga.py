@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import typer
 
@@ -93,10 +94,13 @@ async def _saga(load: Load, script: Path | None) -> Report:
 
 
 async def _floor(script: Path, running: Servers, orders: int, lines: int) -> float:
-    """The floor's orders a second; it takes the address of the database without its name."""
+    """The floor's orders a second; it takes the database's address without a name, and goes the same way to it."""
+    address = urlsplit(running.database_url)
+    place = dict(parse_qsl(address.query))
     environ = {
         **os.environ,
-        "FLOOR_PG": running.database_url.rsplit("/", 1)[0] + "/",
+        **{name: place[key] for name, key in (("PGHOST", "host"), ("PGPORT", "port")) if key in place},
+        "FLOOR_PG": urlunsplit(address._replace(path="/", query="")),
         "FLOOR_KAFKA": running.bootstrap,
     }
     # Not through asyncio: uvloop runs Python in the forked child, which crashes it now and then beside threads.
