@@ -142,9 +142,7 @@ async def start(home: Home, recipe: Recipe, *, secret: str = "", port: int | Non
     home.write(recipe.name, record)
     child = Child(home, recipe, record, popen)
     try:
-        in_time = await until(
-            lambda: not child.is_alive() or _is_ready(recipe, record), limit_s=recipe.ready_within_s
-        )
+        in_time = await until(lambda: not child.is_alive() or _is_ready(recipe, record), limit_s=recipe.ready_within_s)
     except BaseException:
         await child.stop()
         raise
@@ -210,5 +208,3 @@ def _is_ready(recipe: Recipe, record: Record) -> bool:
     if recipe.ready is not None:
         return recipe.ready(record)
     return not record.port or answers(record.port)
-
-

