@@ -9,6 +9,7 @@ import pytest
 
 from dovecote.database import Database, Transaction
 from dovecote.kafka import Admin, read_topics
+from dovecote.pace import Pace
 from dovecote.testing import eventually
 from ecom.local import Servers
 from tests.dovecote.conftest import new_database
@@ -110,6 +111,18 @@ async def test_lag_counts_what_is_not_handled_yet(
         leave.set()
         await eventually(lambda: no_lag(service), what="no lag")
     assert await bench.effects() == list(range(30))
+
+
+async def test_who_is_behind_takes_larger_batches(
+    bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str
+) -> None:
+    """A poll that brings more than a batch is cut larger at once, before anything is known of what a message costs."""
+    await foreign.send(topic, [ping(n) for n in range(900)])
+    echo = Echo()
+    async with echo.running(url, bootstrap, prefix=prefix):
+        await eventually(lambda: at_end(foreign, prefix, topic, 900), what="the group is at the end")
+    assert len(echo.calls[0][1]) > Pace().batch_max()
+    assert await bench.effects() == list(range(900))
 
 
 async def test_mixed_types_on_one_renamed_topic_keep_their_order(

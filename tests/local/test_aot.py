@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_the_first_broker_makes_the_cache_and_the_next_ones_use_it(folder: Path) -> None:
     """Java maps the file that it was given; of the broker that made it nothing is left but its log."""
     (folder / "kafka-of-other-jars.aot").touch()
+    (folder / "kafka-of-a-killed-launcher.draft").touch()
     with temporary_home() as home, home.hold():
         broker = await kafka.start_kafka(home)
         try:

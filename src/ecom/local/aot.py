@@ -23,11 +23,15 @@ def watched(draft: Path) -> list[str]:
 
 
 def keep(draft: Path, cache: Path) -> None:
-    """Put a new cache in the place of those for other jars. Raises OSError where Java has written none."""
+    """Put a new cache in the place of those for other jars, and of drafts that a killed launcher has left.
+
+    Raises OSError where Java has written none.
+    """
     draft.replace(cache)
-    for other in cache.parent.glob("kafka-*.aot"):
-        if other != cache:
-            other.unlink(missing_ok=True)
+    for pattern in ("kafka-*.aot", "kafka-*.draft"):
+        for other in cache.parent.glob(pattern):
+            if other != cache:
+                other.unlink(missing_ok=True)
 
 
 def used(cache: Path) -> list[str]:

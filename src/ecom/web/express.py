@@ -2,8 +2,8 @@
 
 A handler that says ``@post(…, opt=EXPRESS)`` is an ordinary Litestar handler: the OpenAPI document describes it, and
 Litestar answers every request that is unusual. The usual one is answered here by the same function, with the same
-decoder, encoder and problems; only routing and layers are left out. A query that does not fit its parameters, each
-given once at most, is unusual: Litestar says what is wrong with it.
+decoder, encoder and problems; only routing and layers are left out. A query that does not fit its parameters is
+unusual: Litestar says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -66,15 +66,11 @@ class Call:
         """The parameters that a query gives; None where it is not as usual."""
         if not query_string:
             return {}
-        given: Given = {}
         try:
-            for name, value in parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict"):
-                if name in given:
-                    return None
-                given[name] = msgspec.convert(value, self.query[name], strict=False)
+            said = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
+            return {name: msgspec.convert(value, self.query[name], strict=False) for name, value in said}
         except (KeyError, ValueError):  # a name unknown, a text that is none, a value out of bounds
             return None
-        return given
 
 
 def _query(handler: HTTPRouteHandler, parameters: Sequence[inspect.Parameter]) -> Mapping[str, Any] | None:
