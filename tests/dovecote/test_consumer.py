@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dovecote.database import Database, Transaction
-from dovecote.kafka import Admin, read_topics
+from dovecote.kafka import Admin, KafkaConsumer, read_topics
 from dovecote.pace import Pace
 from dovecote.testing import eventually
 from ecom.local import Servers
@@ -123,6 +123,26 @@ async def test_who_is_behind_takes_larger_batches(
         await eventually(lambda: at_end(foreign, prefix, topic, 900), what="the group is at the end")
     assert len(echo.calls[0][1]) > Pace().batch_max()
     assert await bench.effects() == list(range(900))
+
+
+async def test_what_comes_while_a_batch_is_in_hand_is_fetched_later(
+    bootstrap: str, foreign: Foreign, topic: str, prefix: str, protocol: str
+) -> None:
+    """The client does not fetch message by message beside the handler: the next fetch brings them together."""
+    kafka = KafkaConsumer(bootstrap, group=prefix + NAME, topics=[topic], protocol=protocol, on_error=lambda _: None)
+    try:
+        await foreign.send(topic, [ping(0)])
+        seen = len(await kafka.poll(1000, seconds=30))
+        for n in range(1, 200):
+            await foreign.send(topic, [ping(n)])
+        waiting = len(await kafka.poll(1000, seconds=30))
+        assert waiting < 100
+        seen += waiting
+        while seen < 200:
+            seen += len(await kafka.poll(1000, seconds=30))
+        assert seen == 200
+    finally:
+        await kafka.close()
 
 
 async def test_mixed_types_on_one_renamed_topic_keep_their_order(

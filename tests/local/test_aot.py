@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ecom.local import aot, kafka
-from ecom.local.jars import fetch_jars, jar_folder
+from ecom.local.jars import fetch_jars
 from ecom.local.place import temporary_home
 
 
@@ -63,4 +63,3 @@ def test_other_jars_have_another_cache(tmp_path: Path) -> None:
     before = aot.cache_of([jar], program)
     jar.write_text("changed")
     assert aot.cache_of([jar], program) != before
-    assert jar_folder() not in before.parents
