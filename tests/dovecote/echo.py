@@ -100,11 +100,15 @@ class Echo:
         if self.meanwhile is not None:
             await self.meanwhile(tx)
 
-    def blueprint(self, *, prefix: str = "", protocol: Any = "auto", partitions: int = 1) -> Blueprint:
+    def blueprint(
+        self, *, prefix: str = "", protocol: Any = "auto", partitions: int = 1, gather_millis: int = 0
+    ) -> Blueprint:
         """The service as a blueprint; group and topics carry the prefix. Pings and pongs come on one topic."""
         topics = {topic_key(name): prefix + name for name in (Ping.EVENT, Echoed.EVENT)}
         topics[topic_key(Pong.EVENT)] = prefix + Ping.EVENT
-        kafka = KafkaSettings(topics=topics, partitions=partitions, group_protocol=protocol)
+        kafka = KafkaSettings(
+            topics=topics, partitions=partitions, group_protocol=protocol, gather_millis=gather_millis
+        )
         settings = Settings(App(kafka=kafka), 0, "127.0.0.1", {})
         return Blueprint(prefix + NAME, SCHEMA, sample.MIGRATIONS, settings, self.handlers)
 

@@ -145,6 +145,21 @@ async def test_what_comes_while_a_batch_is_in_hand_is_fetched_later(
         await kafka.close()
 
 
+async def test_a_patient_service_takes_what_comes_one_by_one_together(
+    bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str
+) -> None:
+    """With ``app.kafka.gather-millis`` the broker waits for more: forty events in a row are a few batches."""
+    echo = Echo()
+    async with echo.running(url, bootstrap, prefix=prefix, gather_millis=1000):
+        await foreign.send(topic, [ping(0)])
+        await eventually(lambda: at_end(foreign, prefix, topic, 1), what="the group is there")
+        for n in range(1, 40):
+            await foreign.send(topic, [ping(n)])
+        await eventually(lambda: at_end(foreign, prefix, topic, 40), what="the group is at the end")
+    assert await bench.effects() == list(range(40))
+    assert len(echo.calls) < 10
+
+
 async def test_mixed_types_on_one_renamed_topic_keep_their_order(
     bench: EchoBench, url: str, bootstrap: str, foreign: Foreign, topic: str, prefix: str
 ) -> None:

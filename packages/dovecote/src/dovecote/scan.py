@@ -77,24 +77,27 @@ class Scan:
         moment, now = self._database.clock.monotonic(), self._database.now
         is_sweep = self._floor.sweep_is_due(moment)
         if self._ahead and not is_sweep and moment < self._look_back_at:
-            return self._seen(await scans.fetch(SCAN.text, self._ahead, [], paused, now, room), room)
+            return self._seen(await scans.fetch(SCAN.text, self._ahead, [], paused, now, room), room, self._ahead)
         self._look_back_at = moment + LOOK_BACK_SECONDS
-        elsewhere = [*in_flight, *held], paused, now
+        elsewhere = [*in_flight, *held]
         behind: Sequence[Any] = []
         if is_sweep or self._look_behind:
-            behind = await scans.fetch(SCAN_BEHIND.text, *elsewhere, room)
+            behind = await scans.fetch(SCAN_BEHIND.text, elsewhere, paused, now, room)
             self._look_behind = bool(behind) or (self._look_behind and bool(in_flight or held))
-        floor = self._settled.below if is_sweep else self._floor.start(moment)
-        rows: Sequence[Any] = await scans.fetch(SCAN.text, floor, *elsewhere, room - len(behind))
+        start = self._settled.below if is_sweep else self._floor.start(moment)
+        ahead = [record for record in elsewhere if record >= start]
+        rows: Sequence[Any] = await scans.fetch(SCAN.text, start, ahead, paused, now, room - len(behind))
         if is_sweep:
             self._floor.swept(moment, seconds=self._database.clock.monotonic() - moment)
-        unsent = [*(record for record in in_flight if record >= floor), *(row["id"] for row in rows[:1])]
-        if unsent:
-            self._floor.note(moment, min(unsent))
-        return [*behind, *self._seen(rows, room - len(behind))]
+        return [*behind, *self._seen(rows, room - len(behind), start)]
 
-    def _seen(self, rows: Sequence[Any], room: int) -> Sequence[Any]:
+    def look_again(self, records: Collection[int]) -> None:
+        """These were found, have not left, and may leave now."""
+        self._floor.look_again(self._database.clock.monotonic(), records)
+
+    def _seen(self, rows: Sequence[Any], room: int, start: int) -> Sequence[Any]:
         """Where a scan was full, the next one takes more, and need not look at these again."""
+        self._floor.saw(self._database.clock.monotonic(), start, (row["id"] for row in rows))
         if rows:
             self._newest = max(self._newest, rows[-1]["id"])
         is_full = 0 < room <= len(rows)

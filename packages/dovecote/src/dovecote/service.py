@@ -170,6 +170,7 @@ class Service:
             topics=self.heard,
             protocol=protocol,
             on_error=partial(telemetry.offsets_dropped, self.group),
+            gather_ms=self.blueprint.app.kafka.gather_millis,
         )
 
     def _own_jobs(self) -> list[Job]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_origin
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_origin
 
 import msgspec
 import structlog
@@ -40,13 +40,14 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
 
 
 class KafkaSettings(Group, frozen=True, kw_only=True):
-    """``app.kafka``: topics by event, how missing ones are made, which group protocol."""
+    """``app.kafka``: topics by event, how missing ones are made, which group protocol, how long events are gathered."""
 
     topics: dict[str, str] = {}
     partitions: int = 6
     replication_factor: int = -1
     group_protocol: Literal["auto", "consumer", "classic"] = "auto"
     event_bytes_max: int = 1_048_576
+    gather_millis: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
 
 
 class OutboxSettings(Group, frozen=True, kw_only=True):

@@ -164,7 +164,9 @@ class Term:
     async def _scan(self, scans: Any, room: int) -> Sequence[Any]:
         moment = self._moment
         self._paused = {topic: until for topic, until in self._paused.items() if until > moment}
-        self._held = {record: until for record, until in self._held.items() if until > moment}
+        if ended := [record for record, until in self._held.items() if until <= moment]:
+            self._held = {record: until for record, until in self._held.items() if until > moment}
+            self._look.look_again(ended)
         return await self._look.rows(scans, room, in_flight=self._in_flight, held=self._held, paused=list(self._paused))
 
     def _sort(self, rows: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
@@ -211,11 +213,13 @@ class Term:
             self._precedence.forget(rows[record] for record, _, _ in result.failed)
             self._in_flight.difference_update(rows)
             self._refused.difference_update(rows)
-            freed = [self._held.pop(self._behind.pop(record, 0), None) for record in rows]
+            followers = [self._behind.pop(record, 0) for record in rows]
+            freed = [record for record in followers if self._held.pop(record, None) is not None]
+            self._look.look_again([*freed, *(record for record, _, _ in result.failed)])
         if any(failure is Failure.FATAL for _, failure, _ in result.failed):
             raise ProducerDied("Kafka's producer reported a fatal error.")
         # A verdict by itself gives a scan nothing to find: under load every second one came back empty.
-        if self._full or result.failed or any(freed):
+        if self._full or result.failed or freed:
             self._database.wakeups.ring(RELAY)
 
     async def settle_rest(self) -> None:

@@ -42,6 +42,7 @@ _CONSUMER: Config = {
     "reconnect.backoff.max.ms": 1_000,
     "socket.keepalive.enable": True,
 }
+GATHERED_BYTES = 65_536
 CONSUMER: Config = {**_CONSUMER, "group.protocol": "consumer"}
 CLASSIC: Config = {
     **_CONSUMER,
@@ -56,6 +57,12 @@ LOGGER = logging.getLogger("dovecote.kafka")
 LOGGER.addFilter(Chatter())
 
 
-def consumer(protocol: str) -> Config:
-    """The configuration for a group protocol: ``consumer`` or ``classic``."""
-    return CLASSIC if protocol == "classic" else CONSUMER
+def consumer(protocol: str, *, gather_ms: int = 0) -> Config:
+    """The configuration for a group protocol: ``consumer`` or ``classic``.
+
+    With ``gather_ms`` the broker answers a fetch that late, or once it has 64 kB.
+    """
+    config = CLASSIC if protocol == "classic" else CONSUMER
+    if gather_ms:
+        return {**config, "fetch.min.bytes": GATHERED_BYTES, "fetch.wait.max.ms": gather_ms}
+    return config

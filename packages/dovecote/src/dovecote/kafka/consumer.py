@@ -60,6 +60,8 @@ class KafkaConsumer:
 
     Each assignment of a partition has a number. What was polled under another number than the current one is
     never committed: the partition has been someone else's in between, and the offset would go back.
+
+    ``gather_ms`` is how long messages may wait at the broker for others to come with them.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class KafkaConsumer:
         topics: Sequence[str],
         protocol: str,
         on_error: Callable[[str], None],
+        gather_ms: int = 0,
         client: Callable[..., Any] = Consumer,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -94,7 +97,7 @@ class KafkaConsumer:
         self._committing = False
         self._consumer: Any = client(
             {
-                **config.consumer(protocol),
+                **config.consumer(protocol, gather_ms=gather_ms),
                 "bootstrap.servers": bootstrap,
                 "group.id": group,
                 "on_commit": self._committed,
