@@ -11,7 +11,7 @@ from dovecote.database import Database
 from dovecote.sql import Sql
 from ecom.search.postgres import PostgresIndex
 from ecom.search.service import NAME, SCHEMA
-from tests.search.stories import door
+from tests.search.stories import door, mirrored
 from tests.slate import clean_slate
 
 EMPTY = (
@@ -32,9 +32,11 @@ async def database(module_database_url: str) -> AsyncIterator[Database]:
         yield database
 
 
-@pytest.fixture
-def index() -> PostgresIndex:
-    """An index that remembers nothing yet."""
+@pytest.fixture(params=["PostgreSQL", "mirror"])
+def index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PostgresIndex:
+    """An index that remembers nothing yet; once it asks PostgreSQL, once it holds a mirror."""
+    if request.param == "mirror":
+        mirrored(monkeypatch)
     return PostgresIndex()
 
 

@@ -24,9 +24,9 @@ from ecom.serving import base_url, bind, serving
 from ecom.web.application import application
 
 SAID = Sql("SELECT id, topic, key, value FROM outbox_event_record WHERE id > $1 ORDER BY id")
-# Everything but the slot's name: two indexes are the same where these rows are.
+# Everything but the slot's name and the writer's number: two indexes are the same where these rows are.
 DOCUMENTS = Sql("""
-    SELECT to_jsonb(d) - 'slot' AS document
+    SELECT to_jsonb(d) - 'slot' - 'written' AS document
       FROM document AS d
      WHERE slot = coalesce($1, (SELECT live FROM index_state))
      ORDER BY product_id

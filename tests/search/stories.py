@@ -9,12 +9,15 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from dovecote.database import Database
 from dovecote.sql import Sql
-from ecom.search import service, store
+from ecom.search import mirroring, service, store
 from ecom.search.domain import Ask, Change, Deleted, Found, Hit, Upserted, deleted, upserted
+from ecom.search.mirroring import Mirroring
 from ecom.search.postgres import PostgresIndex
+from ecom.search.word_store import State
 from ecom.web.application import application
 
 AT = datetime(2026, 2, 3, 4, 5, 6, 789000, tzinfo=UTC)
@@ -26,6 +29,20 @@ DOCUMENTS = Sql("""
 WORDS = Sql("SELECT word, stem FROM word WHERE slot = (SELECT live FROM index_state) ORDER BY word")
 
 _hit = msgspec.json.Decoder(Hit).decode
+
+
+def mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every index answer from a mirror, from its first search on and however few documents it has."""
+    follow = Mirroring.follow
+
+    async def follow_or_make(self: Mirroring, database: Database, state: State) -> None:
+        await follow(self, database, state)
+        if self._mirror is None:
+            await self.make(database, state)
+        assert self._mirror is not None
+
+    monkeypatch.setattr(Mirroring, "follow", follow_or_make)
+    monkeypatch.setattr(mirroring, "DOCUMENTS_MAX", -1)  # none is made beside a search
 
 
 def door(database: Database) -> httpx.AsyncClient:

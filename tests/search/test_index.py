@@ -172,11 +172,11 @@ def test_a_price_that_is_no_amount_is_refused(price: str) -> None:
 
 
 async def test_an_answer_is_remembered_until_something_changes(
-    database: Database, index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked again, nothing is looked up; another process's change is seen all the same, and a total with it."""
     monkeypatch.setattr(memory, "SETTLING_S", -1.0)
-    await shelve(database, index, *(product(f"{number}", "Tea") for number in range(3)))
+    await shelve(database, PostgresIndex(), *(product(f"{number}", "Tea") for number in range(3)))
     reader = PostgresIndex()
     assert len(await found(database, reader, "tea")) == 3
     async with database.transaction() as tx:

@@ -17,14 +17,14 @@ from ecom.search import page_store, pages
 from ecom.search.domain import Ask, Change, Hit, Sort, place
 from ecom.search.postgres import PostgresIndex
 from ecom.search.words import stems, tokens
-from tests.search.stories import found, gone, ids, product, shelve
+from tests.search.stories import found, gone, ids, mirrored, product, shelve
 
 SHELF = ("oz", "frzn", "pizza", "milk", "cheese", "deep", "dish", "12", "16", "rare", "organic", "premium")
 CATEGORIES = ("FRZN FOODS", "Dairy", "Grocery")
 BRANDS = ("National", "Private")
 
 
-@pytest.fixture(params=["sorted", "sampled", "as guessed"])
+@pytest.fixture(params=["sorted", "sampled", "as guessed", "mirrored"])
 def plan(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each way to get a page, forced; and as the service chooses."""
     if request.param == "sorted":
@@ -35,6 +35,8 @@ def plan(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         monkeypatch.setattr(pages, "LOOKED_AT_MAX", -1)
         monkeypatch.setattr(pages, "NARROW_MAX", 20)
         monkeypatch.setattr(pages, "NARROW_LOOKED_AT_MAX", 30)
+    if request.param == "mirrored":
+        mirrored(monkeypatch)
     return str(request.param)
 
 
@@ -154,10 +156,9 @@ async def test_a_small_page_is_the_beginning_of_a_large_one(database: Database, 
         assert (beyond.hits, beyond.total) == ([], len(expected))
 
 
-async def test_narrow_tiers_stand_before_what_is_sampled(
-    database: Database, index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_narrow_tiers_stand_before_what_is_sampled(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few names are or contain what was typed, many have its words elsewhere: no hit twice, none missing."""
+    index = PostgresIndex()
     sampled = 0
     sampled_page = page_store.sampled_page
 

@@ -62,7 +62,11 @@ class Age:
             self._since = time.monotonic()
 
     @property
+    def is_settled(self) -> bool:
+        """Whether everybody has committed who drew the last number or a lower one."""
+        return self._is_settled or time.monotonic() - self._since > SETTLING_S
+
+    @property
     def seconds(self) -> float:
         """For so long."""
-        is_settled = self._is_settled or time.monotonic() - self._since > SETTLING_S
-        return SETTLED_S if is_settled else UNSETTLED_S
+        return SETTLED_S if self.is_settled else UNSETTLED_S

@@ -10,6 +10,7 @@ from dovecote.database import Database
 from ecom.search import page_store, walk_store
 from ecom.search.domain import Count, Sort
 from ecom.search.memory import Age, Memory
+from ecom.search.mirroring import Mirroring
 from ecom.search.page_store import TIERS_MAX, Scope
 from ecom.search.plan import EVERYTHING, Tier, Tiers, first_places
 
@@ -55,7 +56,8 @@ class Page:
 class Pages:
     """Makes pages; remembers counts until something changes, and what tiers turned out to be larger than guessed."""
 
-    def __init__(self, age: Age) -> None:
+    def __init__(self, age: Age, mirroring: Mirroring) -> None:
+        self._mirroring = mirroring
         self._counts: Memory[int] = Memory()
         self._sizes: Memory[int] = Memory()
         self._facets: Memory[dict[str, Sequence[Count]]] = Memory()
@@ -63,6 +65,10 @@ class Pages:
 
     async def by_tier(self, database: Database, scope: Scope, tiers: Tiers, *, limit: int, offset: int) -> Page:
         """A page in the order of tiers."""
+        mirror = self._mirroring.of(scope)
+        if mirror is not None:
+            total, hits = mirror.page(tiers, limit=limit, offset=offset)
+            return _page(hits, total)
         fitting = _fitting(tiers)
         if self._may_be_sorted(scope, fitting):
             counts, hits = await page_store.sorted_page(

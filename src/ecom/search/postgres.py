@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -11,6 +13,7 @@ from dovecote.database import Database, Transaction
 from ecom.search import name_store, plan, store, word_store
 from ecom.search.domain import Ask, Change, Found, Hit, Sort, latest
 from ecom.search.memory import Age, Memory
+from ecom.search.mirroring import Mirroring
 from ecom.search.page_store import Scope
 from ecom.search.pages import Page, Pages
 from ecom.search.plan import Filters, Known, Tiers
@@ -35,6 +38,7 @@ NAMES_PER_SUGGESTION = 3
 """Products looked at for each suggestion wanted: several may have the same name."""
 NO_PAGE = Page((), 0, is_exact=True)
 NOTHING = Found((), 0, is_exact=True)
+NO_FILTERS = Filters("", 0, is_counted=False)
 _hit = msgspec.json.Decoder(Hit).decode
 
 
@@ -59,8 +63,10 @@ class PostgresIndex:
     def __init__(self) -> None:
         self._state: Memory[State] = Memory()
         self._age = Age()
-        self._vocabulary = Vocabulary()
-        self._pages = Pages(self._age)
+        self._mirroring = Mirroring(self._age)
+        self._vocabulary = Vocabulary(self._mirroring)
+        self._pages = Pages(self._age, self._mirroring)
+        self._reading = asyncio.Lock()
         self._answers: Memory[Found] = Memory(ANSWERS_MAX)
         self._suggestions: Memory[list[str]] = Memory(SUGGESTIONS_MAX)
 
@@ -146,7 +152,7 @@ class PostgresIndex:
     async def _suggest(
         self, database: Database, state: State, words: Sequence[str], size: int, *, is_open: bool
     ) -> list[str]:
-        found = await name_store.beginning(database, state.live, " ".join(words) + ("" if is_open else " "), size)
+        found = await self._names(database, state, " ".join(words) + ("" if is_open else " "), size)
         if len(found) < size and is_open:
             *whole, last = words
             ends = await self._vocabulary.completions(database, state, last)
@@ -160,6 +166,13 @@ class PostgresIndex:
             once.setdefault(tokens(name), name)
         return list(once.values())[:size]
 
+    async def _names(self, database: Database, state: State, text: str, size: int) -> list[str]:
+        """Names that begin so, of what is on sale."""
+        mirror = self._mirroring.of(_Asked(Ask(), state, NO_FILTERS).scope)
+        if mirror is None:
+            return await name_store.beginning(database, state.live, text, size)
+        return [_hit(hit).name for hit in islice(mirror.names_beginning(text), size)]
+
     def forget(self) -> None:
         """Look at the state again: it has just changed."""
         self._state = Memory()
@@ -168,10 +181,15 @@ class PostgresIndex:
         kept = self._state.get(None)
         if kept is not None:
             return kept
-        state = await word_store.read_state(database)
-        # Who counted has waited for all writers: what is asked soon after a start can be remembered, too.
-        self._age.see(state.change, is_settled=state.is_counted)
-        return self._state.keep(None, state, STATE_S)
+        async with self._reading:  # one reads, and whoever came meanwhile has it
+            kept = self._state.get(None)
+            if kept is not None:
+                return kept
+            state = await word_store.read_state(database)
+            # Who counted has waited for all writers: what is asked soon after a start can be remembered, too.
+            self._age.see(state.change, is_settled=state.is_counted)
+            await self._mirroring.follow(database, state)
+            return self._state.keep(None, state, STATE_S)
 
     async def _meanings(
         self, database: Database, state: State, words: Sequence[str]

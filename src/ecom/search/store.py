@@ -26,9 +26,10 @@ SETTLED_CHANGE = Sql("SELECT coalesce(pg_sequence_last_value('index_change'), 0)
 PUT_DOCUMENTS = Sql("""
     INSERT INTO document AS d
            (slot, product_id, name, folded, category, brand, price, active, hit, words, place, deleted, version,
-            occurred_at)
+            occurred_at, written)
     SELECT $1, new.product_id, new.name, new.folded, new.category, new.brand, new.price, new.active,
-           new.hit, new.words::tsvector, new.place, new.hit = '', new.version, new.occurred_at
+           new.hit, new.words::tsvector, new.place, new.hit = '', new.version, new.occurred_at,
+           pg_current_xact_id()::text::bigint
       FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::boolean[],
                   $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::timestamptz[])
         AS new(product_id, name, folded, category, brand, price, active, hit, words, place, version, occurred_at)
@@ -37,7 +38,7 @@ PUT_DOCUMENTS = Sql("""
        SET name = excluded.name, folded = excluded.folded, category = excluded.category,
            brand = excluded.brand, price = excluded.price, active = excluded.active, hit = excluded.hit,
            words = excluded.words, place = excluded.place, deleted = excluded.deleted, version = excluded.version,
-           occurred_at = excluded.occurred_at
+           occurred_at = excluded.occurred_at, written = excluded.written
      WHERE CASE WHEN excluded.version IS NOT NULL AND d.version IS NOT NULL THEN excluded.version > d.version
                 ELSE excluded.occurred_at >= d.occurred_at END
 """)

@@ -7,7 +7,9 @@ from itertools import pairwise
 
 from dovecote.database import Database
 from ecom.search import word_store
+from ecom.search.lexicon import Lexicon
 from ecom.search.memory import Memory
+from ecom.search.mirroring import Mirroring
 from ecom.search.plan import Known
 from ecom.search.spelling import one_slip_away, slips, slips_max
 from ecom.search.word_store import State
@@ -25,7 +27,8 @@ HALF_MIN = 3
 class Vocabulary:
     """The words of the slot that serves."""
 
-    def __init__(self) -> None:
+    def __init__(self, mirroring: Mirroring) -> None:
+        self._mirroring = mirroring
         self._known: Memory[Known | str] = Memory()
         self._meanings: Memory[list[Known]] = Memory()
         self._common: dict[str, Known] = {}
@@ -33,6 +36,9 @@ class Vocabulary:
 
     async def counts(self, database: Database, state: State, lexemes: Iterable[str]) -> dict[str, Known]:
         """Those of the lexemes that are common, as the job has counted them."""
+        lexicon = self._mirroring.lexicon(state.live)
+        if lexicon is not None:
+            return lexicon.stems(lexemes)
         if (state.live, state.counted) != self._common_of:
             self._common = await word_store.find_common(database, state.live)
             self._common_of = state.live, state.counted
@@ -43,6 +49,9 @@ class Vocabulary:
         self, database: Database, state: State, stems: Iterable[str], *, perhaps: Iterable[str] = ()
     ) -> dict[str, Known]:
         """Those of the stems that documents have. What is asked ``perhaps`` is so only if something must be asked."""
+        lexicon = self._mirroring.lexicon(state.live)
+        if lexicon is not None:
+            return lexicon.stems(stems)
         asked = dict.fromkeys(stems)
         found = await self.counts(database, state, asked)
         missing: list[str] = []
@@ -67,18 +76,25 @@ class Vocabulary:
 
     async def meanings(self, database: Database, state: State, word: str) -> list[Known]:
         """What a word that documents do not have may mean: words that begin so, else words a slip or two away."""
+        lexicon = self._mirroring.lexicon(state.live)
+        if lexicon is not None:  # it knows new words at once, and asking it costs little
+            return await self._look_up(database, state, word, lexicon)
         kept = self._meanings.get((state.live, word))
         if kept is not None:
             return kept
-        return self._meanings.keep((state.live, word), await self._look_up(database, state, word), UNKNOWN_S)
+        return self._meanings.keep((state.live, word), await self._look_up(database, state, word, None), UNKNOWN_S)
 
-    async def _look_up(self, database: Database, state: State, word: str) -> list[Known]:
+    async def _look_up(self, database: Database, state: State, word: str, lexicon: Lexicon | None) -> list[Known]:
         if len(word) < PREFIX_MIN or not word.isalpha():
             return []
         most = slips_max(word)
         # One slip is looked up, whatever it makes of the word; only what is further away takes trigrams to find.
-        slipped = sorted(one_slip_away(word)) if most else []
-        longer, near = await word_store.find_meanings(database, state.live, word, slipped, MEANINGS_MAX)
+        if lexicon is not None:
+            longer = lexicon.prefix(word, MEANINGS_MAX)
+            near = [] if longer or not most else lexicon.near(one_slip_away(word))
+        else:
+            slipped = sorted(one_slip_away(word)) if most else []
+            longer, near = await word_store.find_meanings(database, state.live, word, slipped, MEANINGS_MAX)
         if longer:
             return longer
         if not near and most > 1:
@@ -119,6 +135,9 @@ class Vocabulary:
         """What begins with a word, the commonest first. Numbers mean what they say."""
         if len(word) < PREFIX_MIN or not word.isalpha():
             return []
+        lexicon = self._mirroring.lexicon(state.live)
+        if lexicon is not None:
+            return lexicon.prefix(word, MEANINGS_MAX)
         return await word_store.find_prefix(database, state.live, word, MEANINGS_MAX)
 
 

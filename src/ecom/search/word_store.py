@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from dovecote.database import Database, Record
 from dovecote.sql import Sql
@@ -18,7 +19,7 @@ COMMON_MAX = 20_000
 """Words and lexemes that a process remembers."""
 
 READ_STATE = Sql("""
-    SELECT live, documents, counted_change, coalesce(pg_sequence_last_value('index_change'), 0) AS change
+    SELECT live, documents, counted_change, completed_at, coalesce(pg_sequence_last_value('index_change'), 0) AS change
       FROM index_state
 """)
 FIND_STEMS = Sql("""
@@ -66,12 +67,13 @@ FIND_ALIKE = Sql("""
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Which slot serves, about how many documents it has, the last change, and that after which it was counted."""
+    """Which slot serves and since when, about how many documents it has, the last change, and the last one counted."""
 
     live: str
     documents: int
     change: int
     counted: int | None
+    swapped_at: datetime | None
 
     @property
     def is_counted(self) -> bool:
@@ -84,7 +86,7 @@ async def read_state(database: Database) -> State:
     row = await database.fetchrow(READ_STATE)
     if row is None:
         raise LookupError("index_state has lost its one row")
-    return State(row["live"], row["documents"], row["change"], row["counted_change"])
+    return State(row["live"], row["documents"], row["change"], row["counted_change"], row["completed_at"])
 
 
 async def find_common(database: Database, slot: str) -> dict[str, Known]:
