@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
@@ -190,13 +191,15 @@ async def test_counts_are_learnt_beside_the_searches(database: Database, monkeyp
     await eventually(counted, seconds=5, what="the counts are learnt")
 
 
-@pytest.mark.parametrize("most", [("mirroring", "DOCUMENTS_MIN", 10), ("lexicon", "WORDS_MAX", 1)])
+@pytest.mark.parametrize(
+    "most", [(mirroring, "DOCUMENTS_MIN", 10), (mirror, "DOCUMENTS_MAX", 1), (lexicon, "WORDS_MAX", 1)]
+)
 async def test_what_is_too_small_or_too_large_has_none(
-    database: Database, monkeypatch: pytest.MonkeyPatch, most: tuple[str, str, int]
+    database: Database, monkeypatch: pytest.MonkeyPatch, most: tuple[ModuleType, str, int]
 ) -> None:
     """Then PostgreSQL answers, as if there were no mirrors."""
     monkeypatch.setattr(mirroring, "DOCUMENTS_MIN", 1)
-    monkeypatch.setattr({"mirroring": mirroring, "lexicon": lexicon}[most[0]], *most[1:])
+    monkeypatch.setattr(*most)
     state = await counted_state(database)
     keeper = Mirroring(Age())
     await keeper.follow(database, state)

@@ -21,11 +21,13 @@ from dovecote.database import Database, Record
 from ecom.search import mirror_store
 from ecom.search.bitmap import bitmap, numbers
 from ecom.search.domain import FOLDED_MAX, Field, place
-from ecom.search.lexicon import Lexicon
+from ecom.search.lexicon import Lexicon, TooLarge
 from ecom.search.matching import matching
 from ecom.search.plan import EVERYTHING, Known, Tier
 from ecom.search.word_store import RANGE_END
 
+DOCUMENTS_MAX = 150_000
+"""Documents on sale, above which they are left to PostgreSQL: 68,000 take 40 MB of memory and 2 s of CPU to read."""
 LATE_MAX = 1_000
 """Documents written since it was made, above which a mirror is made anew: each is looked at by every query."""
 LATE_WORDS_MAX = 5_000
@@ -72,6 +74,8 @@ class Mirror:
         places = array("q", await mirror_store.read_places(database, slot))
         if sys.byteorder == "little":
             places.byteswap()
+        if len(places) > DOCUMENTS_MAX:
+            raise TooLarge("There are too many documents to hold.")
         if any(map(eq, places, islice(places, 1, None))):
             raise OutOfDate("Two products have one place.")  # never seen: a place has 63 bits
         mirror = cls(slot, moment, places, await Lexicon.of(database, slot))

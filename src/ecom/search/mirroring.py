@@ -10,14 +10,12 @@ from dovecote.database import Database
 from dovecote.errors import UnavailableError
 from ecom.search.lexicon import Lexicon, TooLarge
 from ecom.search.memory import Age
-from ecom.search.mirror import Mirror, OutOfDate
+from ecom.search.mirror import DOCUMENTS_MAX, Mirror, OutOfDate
 from ecom.search.page_store import Scope
 from ecom.search.word_store import State
 
 DOCUMENTS_MIN = 1_000
 """Fewer are found quickly without a mirror."""
-DOCUMENTS_MAX = 200_000
-"""More are left to PostgreSQL: 68,000 take 25 MB of memory and 2 s to read."""
 AGAIN_S = 60.0
 """In the midst of many changes one is made no more often, so that making costs a share of the time."""
 
