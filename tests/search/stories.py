@@ -39,6 +39,7 @@ def mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
         await follow(self, database, state)
         if self._mirror is None:
             await self.make(database, state)
+            await follow(self, database, state)
         assert self._mirror is not None
 
     monkeypatch.setattr(Mirroring, "follow", follow_or_make)

@@ -136,6 +136,8 @@ async def test_when_much_is_written_it_is_made_anew(database: Database, monkeypa
     made = await Mirror.of(database, "a")
     keeper = Mirroring(Age())
     await keeper.make(database, state)
+    assert keeper.of(scope("a")) is None  # it may be older than the state
+    await keeper.follow(database, state)
     assert keeper.of(scope("a")) is not None
     await shelve(database, PostgresIndex(), *(product(f"n{number}", "Sorbet") for number in range(6)), counted=False)
     with pytest.raises(OutOfDate):
@@ -205,7 +207,9 @@ async def test_what_is_too_small_or_too_large_has_none(
     await keeper.follow(database, state)
     if keeper._making is not None:
         await keeper._making
+    await keeper.follow(database, state)
     assert keeper.of(scope("a")) is None
+    assert keeper._making is None  # nor is it tried again and again
 
 
 async def test_one_is_made_beside_the_first_search(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +220,8 @@ async def test_one_is_made_beside_the_first_search(database: Database, monkeypat
     assert await found(database, index, "tea") == ["0", "1"]
 
     async def made() -> bool:
+        index.forget()
+        assert await found(database, index, "green") == ["1"]
         return index._mirroring.of(scope("a")) is not None
 
     await eventually(made, seconds=5, what="the mirror is made")
@@ -226,7 +232,9 @@ async def test_one_is_made_beside_the_first_search(database: Database, monkeypat
 async def test_what_it_does_not_hold_it_is_not_asked(database: Database, leave_out: Callable[..., Scope]) -> None:
     """What is not on sale, prices, another slot: these are PostgreSQL's."""
     keeper = Mirroring(Age())
-    await keeper.make(database, await counted_state(database))
+    state = await counted_state(database)
+    await keeper.make(database, state)
+    await keeper.follow(database, state)
     assert keeper.of(scope("a")) is not None
     assert keeper.of(leave_out(scope)) is None
 

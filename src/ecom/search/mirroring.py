@@ -26,11 +26,13 @@ class Mirroring:
     def __init__(self, age: Age) -> None:
         self._age = age
         self._mirror: Mirror | None = None
+        self._made: Mirror | None = None  # which has not followed a state yet
         self._swapped_at: datetime | None = None
         self._followed: int | None = None
         self._counted: int | None = None
         self._making: asyncio.Task[None] | None = None
         self._tried_at = -AGAIN_S
+        self._tried_change: int | None = None
 
     def of(self, scope: Scope) -> Mirror | None:
         """What is on sale, at any price, in the slot that was last seen to serve."""
@@ -40,7 +42,9 @@ class Mirroring:
 
     async def follow(self, database: Database, state: State) -> None:
         """Make it as new as the state, which has just been read; begin to make one where there is none."""
-        mirror = self._mirror
+        # A state may be newer than what a new mirror has read: it answers nobody before it has followed one.
+        mirror = self._made or self._mirror
+        self._made = None
         if mirror is not None and (mirror.slot, self._swapped_at) != (state.live, state.swapped_at):
             mirror = self._mirror = None
         if mirror is None:
@@ -49,6 +53,7 @@ class Mirroring:
             is_settled = self._age.is_settled
             try:
                 await mirror.follow(database)
+                self._mirror = mirror
             except OutOfDate:
                 self._mirror = None
             # Who drew the number may not have committed: until it has, there is something to be looked for.
@@ -76,14 +81,15 @@ class Mirroring:
     def _make_in_time(self, database: Database, state: State) -> None:
         if self._making is not None or not DOCUMENTS_MIN <= state.documents <= DOCUMENTS_MAX:
             return
-        if state.is_counted or time.monotonic() - self._tried_at >= AGAIN_S:
+        is_news = state.is_counted and state.change != self._tried_change
+        if is_news or time.monotonic() - self._tried_at >= AGAIN_S:
             self._making = asyncio.create_task(self.make(database, state))
 
     async def make(self, database: Database, state: State) -> None:
-        """Make a mirror of the slot that serves; where it cannot be had now, it is tried again."""
-        self._tried_at = time.monotonic()
+        """Make a mirror of the slot that serves, for the next `follow`; one that cannot be had is tried again later."""
+        self._tried_at, self._tried_change = time.monotonic(), state.change
         try:
-            self._mirror = await Mirror.of(database, state.live)
+            self._made = await Mirror.of(database, state.live)
             self._swapped_at, self._counted, self._followed = state.swapped_at, state.counted, None
         except (OutOfDate, TooLarge, UnavailableError):
             pass  # PostgreSQL answers meanwhile
