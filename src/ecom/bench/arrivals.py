@@ -115,9 +115,10 @@ class Arrivals:
 
     async def _place(self, request: bytes, due: float) -> None:
         plan = self._plan
-        if self._free:
-            client = self._free.pop()
-        else:
+        client = None
+        while self._free and (client is None or not client.is_open):
+            client = self._free.pop()  # one that had nothing to do for five seconds was hung up
+        if client is None or not client.is_open:
             _, client = await asyncio.get_running_loop().create_connection(Client, plan.host, plan.port)
         sent = time.perf_counter()
         try:

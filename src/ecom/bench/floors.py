@@ -123,15 +123,20 @@ async def bulk_insert(url: str, prefix: str, messages: Sequence[tuple[str, bytes
         return len(messages) / (time.perf_counter() - began)
 
 
-async def durable_insert(url: str, prefix: str, value: bytes, *, clients: int = 8, seconds: float = 3.0) -> Latency:
-    """Single-row statements, each durable before the next, by so many connections at once."""
+async def durable_insert(
+    url: str, prefix: str, value: bytes, *, clients: int = 8, seconds: float = 3.0, pause_s: float = 0.0
+) -> Latency:
+    """Single-row statements, each durable before the next, by so many connections at once, with a pause before each."""
     took: list[float] = []
     async with _Table(url, prefix) as connect:
         connections = [await connect() for _ in range(clients)]
         began = time.perf_counter()
 
         async def client(connection: Any) -> None:
-            while (asked := time.perf_counter()) < began + seconds:
+            while time.perf_counter() < began + seconds:
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+                asked = time.perf_counter()
                 event_id = uuid4()
                 await connection.execute(INSERT_ONE, event_id, "floor", event_id.hex, value)
                 took.append(time.perf_counter() - asked)

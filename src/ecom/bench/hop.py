@@ -14,28 +14,29 @@ WARM = 20
 LIMIT_S = 30.0
 
 
-async def hop(bootstrap: str, topic: str, value: bytes, *, count: int) -> Latency:
-    """So many messages, one at a time, acknowledged by all; the topic has one partition.
+async def hop(bootstrap: str, topic: str, value: bytes, *, count: int, pause_s: float = 0.0) -> Latency:
+    """So many messages, one at a time, acknowledged by all, with a pause before each; the topic has one partition.
 
     Raises RuntimeError where one does not come.
     """
-    return await asyncio.to_thread(_hops, bootstrap, topic, value, count)
+    return await asyncio.to_thread(_hops, bootstrap, topic, value, count, pause_s)
 
 
-def _hops(bootstrap: str, topic: str, value: bytes, count: int) -> Latency:
+def _hops(bootstrap: str, topic: str, value: bytes, count: int, pause_s: float) -> Latency:
     producer: Any = Producer({**PRODUCER, "linger.ms": 0, "bootstrap.servers": bootstrap})
     consumer: Any = Consumer({"bootstrap.servers": bootstrap, "group.id": "floor", "enable.auto.commit": False})
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_END)])
         consumer.poll(1.0)  # the end is found before anything is sent
-        took = [_one(producer, consumer, topic, value) for _ in range(WARM + count)][WARM:]
+        took = [_one(producer, consumer, topic, value, pause_s) for _ in range(WARM + count)][WARM:]
         return Latency.of(took, elapsed_s=sum(took))
     finally:
         producer.flush(LIMIT_S)
         consumer.close()
 
 
-def _one(producer: Any, consumer: Any, topic: str, value: bytes) -> float:
+def _one(producer: Any, consumer: Any, topic: str, value: bytes, pause_s: float) -> float:
+    time.sleep(pause_s)
     began = time.perf_counter()
     producer.produce(topic, value)
     producer.poll(0)

@@ -131,6 +131,11 @@ class Client(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._settle(Failed(f"the connection was lost: {exc}"))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has not hung up yet."""
+        return self._transport is not None and not self._transport.is_closing()
+
     async def ask(self, request: bytes) -> bytes:
         """Send a request and wait for its whole answer. Raises Failed."""
         if self._transport is None or self._transport.is_closing():

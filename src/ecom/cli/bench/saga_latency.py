@@ -65,6 +65,7 @@ def _report(stage: Stage, floor: Floor) -> Report:
         "load_late_p99_ms": round(stage.late.p99_ms, 2),
         "floor_p50_ms": round(floor.p50_ms, 2),
         "ratio": ratio(stage.confirmed.p50_ms, floor.p50_ms),
+        "floor_paced_p50_ms": round(floor.paced_p50_ms, 2),
         "floor_commit_p50_ms": round(floor.commit.p50_ms, 2),
         "floor_message_p50_ms": round(floor.message.p50_ms, 2),
         "floor_call_p50_ms": floor.call_p50_ms,
