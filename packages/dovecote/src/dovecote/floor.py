@@ -23,7 +23,7 @@ class Floor:
     """
 
     def __init__(self) -> None:
-        self._next = 0  # the id after the newest that was seen
+        self._next = 1  # the id after the newest that was seen
         # Ids that were passed over: the first of a run → the last of it, and until when it is waited for.
         self._gaps: dict[int, tuple[int, float]] = {}
         self._sweep_at = 0.0
