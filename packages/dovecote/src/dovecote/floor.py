@@ -23,7 +23,7 @@ class Floor:
     """
 
     def __init__(self) -> None:
-        self._next = 1  # the id after the newest that was seen
+        self.next = 1  # the id after the newest that was seen
         # Ids that were passed over: the first of a run → the last of it, and until when it is waited for.
         self._gaps: dict[int, tuple[int, float]] = {}
         self._sweep_at = 0.0
@@ -38,19 +38,19 @@ class Floor:
 
     def start(self, moment: float) -> int:
         """The id to scan from, between two sweeps."""
-        first = min(self._gaps, default=self._next)
+        first = min(self._gaps, default=self.next)
         # Forgotten after this look: where scans are slow, each gap is looked at once more all the same.
         self._gaps = {first: gap for first, gap in self._gaps.items() if gap[1] > moment}
         return first
 
     def saw(self, moment: float, start: int, records: Iterable[int]) -> None:
         """A scan from that id found these, ascending."""
-        self._next = max(self._next, start)
+        self.next = max(self.next, start)
         for record in records:
-            if record >= self._next:
-                if record > self._next:
-                    self._gaps[self._next] = record - 1, moment + GAP_SECONDS
-                self._next = record + 1
+            if record >= self.next:
+                if record > self.next:
+                    self._gaps[self.next] = record - 1, moment + GAP_SECONDS
+                self.next = record + 1
             elif gap := self._gaps.pop(record, None):
                 # Where one in the middle of a run comes first, the scan starts before it a little longer.
                 last, until = gap

@@ -57,7 +57,6 @@ class Scan:
         self._floor = Floor()
         self._look_behind = False  # records were found behind, and not all of them have left
         self._ahead = 0  # in a drain: no record from here on was seen yet
-        self._newest = 0
         self._look_back_at = 0.0
         self.size = SCAN_MIN
 
@@ -98,9 +97,7 @@ class Scan:
     def _seen(self, rows: Sequence[Any], room: int, start: int) -> Sequence[Any]:
         """Where a scan was full, the next one takes more, and need not look at these again."""
         self._floor.saw(self._database.clock.monotonic(), start, (row["id"] for row in rows))
-        if rows:
-            self._newest = max(self._newest, rows[-1]["id"])
         is_full = 0 < room <= len(rows)
-        self._ahead = self._newest + 1 if is_full else 0
+        self._ahead = self._floor.next if is_full else 0
         self.size = min(SCAN_MAX, 2 * self.size) if is_full else SCAN_MIN
         return rows
