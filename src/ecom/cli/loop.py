@@ -15,10 +15,6 @@ T = TypeVar("T")
 # Batches of rows are many objects that live for milliseconds: collecting after every 700 of them, as Python does
 # by itself, took 18 % of the services' CPU in `ecom bench saga`.
 GC_THRESHOLDS = (50_000, 50, 100)
-# The driver asks abstract classes about each value of an array, whether it is an array itself: 0.63 µs for a text, of
-# which asking concrete classes leaves 0.18 (a twentieth of the services' CPU for an order).
-ARRAYS: tuple[type, ...] = (list, tuple, set, frozenset, type({}.keys()), type({}.values()))
-ABSTRACT = ("IterableABC", "SizedABC")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -28,6 +24,8 @@ def run(main: Coroutine[Any, Any, T], *, stop_is_success: bool = False) -> T:
     A signal cancels it, so that every block it is in is left in order, and ends the process with 0 where being
     stopped is how the command ends, else with the signal's number.
     """
+    from dovecote.arrays import quicken_arrays
+
     received: list[signal.Signals] = []
     gc.set_threshold(*GC_THRESHOLDS)
     quicken_arrays()
@@ -39,15 +37,6 @@ def run(main: Coroutine[Any, Any, T], *, stop_is_success: bool = False) -> T:
                 raise
     # Raised here and not in a task: uvloop would hold it back until the loop next wakes.
     raise SystemExit(0 if stop_is_success else 128 + received[0])
-
-
-def quicken_arrays() -> None:
-    """Let the driver know an array by its class; a driver that does not ask so stays as it is."""
-    from asyncpg.protocol import protocol as driver
-
-    for name in ABSTRACT:
-        if hasattr(driver, name):
-            setattr(driver, name, ARRAYS)
 
 
 async def _until_signal(main: Coroutine[Any, Any, T], received: list[signal.Signals]) -> T:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from asyncpg.protocol import protocol as driver
 
-from ecom.cli.loop import ABSTRACT, quicken_arrays
+from dovecote.arrays import ABSTRACT, quicken_arrays
 from ecom.local import Servers
 
 VALUES = ["0190e1c2-7abc-8def-0123456789ab", None] * 5_000
