@@ -64,25 +64,22 @@ def _read(query: str) -> Node:
 
 
 def _any(tokens: Tokens, at: int) -> tuple[Node, int]:
-    part, at = _all(tokens, at)
-    if at == len(tokens) or tokens[at][1] != "|":
-        return part, at
-    parts = [part]
-    while at < len(tokens) and tokens[at][1] == "|":
-        part, at = _all(tokens, at + 1)
-        parts.append(part)
-    return Any(parts), at
+    return _joined(tokens, at, "|", _all, Any)
 
 
 def _all(tokens: Tokens, at: int) -> tuple[Node, int]:
-    part, at = _one(tokens, at)
-    if at == len(tokens) or tokens[at][1] != "&":
-        return part, at
+    return _joined(tokens, at, "&", _one, All)
+
+
+def _joined(
+    tokens: Tokens, at: int, sign: str, one: Callable[[Tokens, int], tuple[Node, int]], kind: type[All | Any]
+) -> tuple[Node, int]:
+    part, at = one(tokens, at)
     parts = [part]
-    while at < len(tokens) and tokens[at][1] == "&":
-        part, at = _one(tokens, at + 1)
+    while at < len(tokens) and tokens[at][1] == sign:
+        part, at = one(tokens, at + 1)
         parts.append(part)
-    return All(parts), at
+    return (kind(parts) if len(parts) > 1 else part), at
 
 
 def _one(tokens: Tokens, at: int) -> tuple[Node, int]:
