@@ -64,8 +64,11 @@ def test_what_did_not_leave_is_looked_at_again() -> None:
     """Kafka refused two of what it was given: the next scan starts at the first of them."""
     floor = Floor()
     floor.saw(1.0, 1, [1, 2, 3, 4])
-    floor.look_again(1.0, [3, 2])
+    floor.look_again(1.0, [4, 2])
+    floor.look_again(1.0, [2])
     assert floor.start(1.0) == 2
+    floor.saw(1.0, 2, [2])
+    assert floor.start(1.0) == 3
 
 
 def test_a_history_is_no_gap() -> None:

@@ -60,4 +60,6 @@ class Floor:
     def look_again(self, moment: float, records: Collection[int]) -> None:
         """These were seen and have not left."""
         if records:
-            self._gaps[min(records)] = max(records), moment + GAP_SECONDS
+            first = min(records)
+            last, _ = self._gaps.get(first, (first, moment))
+            self._gaps[first] = max(last, *records), moment + GAP_SECONDS

@@ -42,7 +42,6 @@ _CONSUMER: Config = {
     "reconnect.backoff.max.ms": 1_000,
     "socket.keepalive.enable": True,
 }
-GATHERED_BYTES = 65_536
 CONSUMER: Config = {**_CONSUMER, "group.protocol": "consumer"}
 CLASSIC: Config = {
     **_CONSUMER,
@@ -55,6 +54,9 @@ CLASSIC: Config = {
 # librdkafka's own lines go through logging, so that a broker's restart does not write over a terminal.
 LOGGER = logging.getLogger("dovecote.kafka")
 LOGGER.addFilter(Chatter())
+
+# What is worth an answer at once although the broker is asked to gather.
+GATHERED_BYTES = 65_536
 
 
 def consumer(protocol: str, *, gather_ms: int = 0) -> Config:
