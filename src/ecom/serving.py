@@ -15,6 +15,9 @@ from dovecote.errors import DovecoteError
 
 BACKLOG = 2048
 GRACE_S = 3
+# Longer than balancers and clients' pools keep a connection they do not use (60 s is common): whoever keeps it for
+# longer than we do sends its next order into a connection that we hang up at that moment, and may not send it again.
+KEEP_ALIVE_S = 75
 _START_S = 10.0
 
 
@@ -108,6 +111,7 @@ async def serving(app: Any, taken: socket.socket) -> AsyncIterator[None]:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nobody reads whom a proxy speaks for
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)

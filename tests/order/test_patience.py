@@ -83,8 +83,8 @@ async def test_those_who_wait_share_their_looks(
         monkeypatch.setattr(patience.price_store, "read", counted)
         await shop.sell(product("p0", "1", 1))
         assert (await soon(late[0]))[0].status_code == 201
-        assert looked
-        assert set(looked) == {100}
+        assert looked[0] == 100
+        assert set(looked) <= {100, 99}  # 99 in a look after the first has been placed
         await shop.sell(*(product(f"p{n}", "1", 1) for n in range(1, 100)))
         await soon(*late)
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ecom import serving as door
 from ecom.serving import base_url, bind, serving
 
 PARTS = {"/plain": [b"bread"], "/empty": [b""], "/parts": [b"one", b"two", b"three"]}
@@ -63,4 +64,18 @@ async def test_a_client_that_waits_to_be_told_to_continue_is_told() -> None:
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200")
             assert await reader.readexactly(5) == b"bread"
+        writer.close()
+
+
+async def test_a_connection_is_kept_as_long_as_we_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than a balancer keeps it, so that it is never the server who hangs up first."""
+    assert door.KEEP_ALIVE_S > 60
+    monkeypatch.setattr(door, "KEEP_ALIVE_S", 0.1)
+    async with server() as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(3):
+            assert (await reader.readuntil(b"bread")).endswith(b"bread")
+            assert await reader.read() == b""
         writer.close()
