@@ -143,7 +143,7 @@ class SimulatedSession:
         if (touched := touch(query)) and not (isinstance(result, str) and result.endswith(" 0")):
             self._touched |= touched
             if not self._begun:
-                self._books.changed(self.actor, touched)
+                self._books.changed(self, touched)
         if fate == Fate.LOST_AFTER:
             self._lost()
         return result
@@ -159,7 +159,7 @@ class SimulatedSession:
             return
         fate = await self._turn(word)
         await self._send(self._raw.execute(word))
-        self._books.changed(self.actor, self._touched)
+        self._books.changed(self, self._touched)
         if fate == Fate.LOST_AFTER:
             self._lost()
 
@@ -205,7 +205,8 @@ class Sessions:
         self._listening: dict[str, dict[SimulatedSession, Callable[..., Any]]] = {}
         self.decide: Callable[[SimulatedSession, str], str] = lambda _session, _what: Fate.COMMON
         self.is_changed = False  # something was committed since the invariants were last looked at
-        self.touched = Touch.NOTHING  # and what of it may change an answer
+        self.touched = Touch.NOTHING  # and what of it may change how much is left to be done
+        self.written: set[str] = set()  # and the schemas in which it may change the answer of an invariant
         self.changed_by: Actor | None = None
         self.loses_notices = False
         self.wrong: list[str] = []
@@ -218,9 +219,11 @@ class Sessions:
         self._live[session.pid] = session
         return session
 
-    def changed(self, by: Actor, touched: Touch) -> None:
-        self.is_changed, self.changed_by = True, by
+    def changed(self, by: SimulatedSession, touched: Touch) -> None:
+        self.is_changed, self.changed_by = True, by.actor
         self.touched |= touched
+        if Touch.BOOKS in touched:
+            self.written.add(by.schema)
 
     def done(self, session: SimulatedSession, query: str) -> None:
         """O3, O7: only who took office last looks for what is to be sent."""

@@ -1,9 +1,9 @@
-"""What must hold: after every commit in one snapshot of all databases, and at rest by the audit's own questions."""
+"""What must hold: after every commit in one snapshot of its database, and at rest by the audit's own questions."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ecom.provider.interface import Operation
@@ -15,28 +15,58 @@ from tests.simulation.writes import Touch
 if TYPE_CHECKING:
     from tests.simulation.shop import Shop
 
-# One row a violation. All schemas lie in one database here, so one snapshot shows them all.
-ALWAYS = """
-WITH promised AS (
-    SELECT sku, sum(quantity) FILTER (WHERE status = 'RESERVED') AS reserved,
-           sum(quantity) FILTER (WHERE status = 'CONFIRMED') AS confirmed
-      FROM inventory_service.reservation GROUP BY sku
-), moved AS (
-    SELECT sku, sum(delta) AS existing FROM inventory_service.stock_movement GROUP BY sku
-), outboxes AS (
-    SELECT 'order' AS service, * FROM order_service.outbox_event_record
-    UNION ALL SELECT 'payment', * FROM payment_service.outbox_event_record
-    UNION ALL SELECT 'inventory', * FROM inventory_service.outbox_event_record
-    UNION ALL SELECT 'notification', * FROM notification_service.outbox_event_record
-), intents AS (
-    SELECT * FROM payment_service.intent
-)
+# One row a violation, by the schema of who committed: only a service's own tables can have a new answer, and its own
+# question costs half of all of them. (I3 reads an order's items as well: they are written before and never change.)
+GAPS = """
+SELECT 'I11 gap', '{0} ' || aggregate_id
+  FROM {0}_service.outbox_event_record GROUP BY aggregate_type, aggregate_id
+HAVING max(sequence) <> count(*) OR min(sequence) <> 1
+"""
+ALWAYS: Mapping[str, str] = {
+    "order_service": GAPS.format("order")
+    + """
+UNION ALL
+SELECT 'I9', order_id
+  FROM order_service.order_transition
+ GROUP BY order_id
+HAVING count(*) <> count(DISTINCT from_status)
+    OR count(*) FILTER (WHERE from_status IN ('FAILED', 'TIMED_OUT', 'CANCELLED')) > 0
+UNION ALL
+SELECT 'I11 order', coalesce(e.order_id, s.aggregate_id)
+  FROM (SELECT id AS order_id, 1::bigint AS sequence, 'order.created.v1' AS event_type FROM order_service.orders
+        UNION ALL
+        SELECT order_id, sequence, CASE to_status WHEN 'CONFIRMED' THEN 'order.confirmed.v1'
+                                                  WHEN 'TIMED_OUT' THEN 'order.timed-out.v1'
+                                                  ELSE 'order.cancelled.v1' END
+          FROM order_service.order_transition) AS e
+  FULL JOIN order_service.outbox_event_record AS s ON s.aggregate_id = e.order_id AND s.sequence = e.sequence
+ WHERE e.event_type IS DISTINCT FROM s.event_type
+""",
+    "payment_service": GAPS.format("payment")
+    + """
+UNION ALL
+SELECT 'I11 payment', p.order_id
+  FROM payment_service.payment AS p
+ WHERE p.sequence <> (SELECT count(*) FROM payment_service.outbox_event_record WHERE aggregate_id = p.order_id)
+UNION ALL
+SELECT 'I13 call', kind || ' ' || subject FROM payment_service.intent GROUP BY kind, subject HAVING count(*) > 1
+UNION ALL
+SELECT 'I13 capture and void', subject
+  FROM payment_service.intent GROUP BY subject
+HAVING bool_or(kind = 'refund') AND bool_or(kind = 'void')
+""",
+    "inventory_service": GAPS.format("inventory")
+    + """
+UNION ALL
 SELECT 'I1', sku FROM inventory_service.stock WHERE available < 0 OR reserved < 0
 UNION ALL
 SELECT 'I2', coalesce(s.sku, p.sku, m.sku)
   FROM inventory_service.stock AS s
-  FULL JOIN promised AS p ON p.sku = s.sku
-  FULL JOIN moved AS m ON m.sku = coalesce(s.sku, p.sku)
+  FULL JOIN (SELECT sku, sum(quantity) FILTER (WHERE status = 'RESERVED') AS reserved,
+                    sum(quantity) FILTER (WHERE status = 'CONFIRMED') AS confirmed
+               FROM inventory_service.reservation GROUP BY sku) AS p ON p.sku = s.sku
+  FULL JOIN (SELECT sku, sum(delta) AS existing FROM inventory_service.stock_movement GROUP BY sku) AS m
+         ON m.sku = coalesce(s.sku, p.sku)
  WHERE coalesce(s.reserved, 0) <> coalesce(p.reserved, 0)
     OR coalesce(s.available, 0) + coalesce(s.reserved, 0) + coalesce(p.confirmed, 0) <> coalesce(m.existing, 0)
 UNION ALL
@@ -48,43 +78,14 @@ SELECT 'I3', r.order_id
 HAVING count(DISTINCT r.status) > 1
     OR count(*) <> (SELECT count(DISTINCT item ->> 'sku') FROM jsonb_array_elements(o.items) AS item)
 UNION ALL
-SELECT 'I9', order_id
-  FROM order_service.order_transition
- GROUP BY order_id
-HAVING count(*) <> count(DISTINCT from_status)
-    OR count(*) FILTER (WHERE from_status IN ('FAILED', 'TIMED_OUT', 'CANCELLED')) > 0
-UNION ALL
-SELECT 'I11 gap', service || ' ' || aggregate_id
-  FROM outboxes GROUP BY service, aggregate_type, aggregate_id
-HAVING max(sequence) <> count(*) OR min(sequence) <> 1
-UNION ALL
-SELECT 'I11 order', coalesce(e.order_id, s.aggregate_id)
-  FROM (SELECT id AS order_id, 1::bigint AS sequence, 'order.created.v1' AS event_type FROM order_service.orders
-        UNION ALL
-        SELECT order_id, sequence, CASE to_status WHEN 'CONFIRMED' THEN 'order.confirmed.v1'
-                                                  WHEN 'TIMED_OUT' THEN 'order.timed-out.v1'
-                                                  ELSE 'order.cancelled.v1' END
-          FROM order_service.order_transition) AS e
-  FULL JOIN (SELECT * FROM outboxes WHERE service = 'order') AS s
-         ON s.aggregate_id = e.order_id AND s.sequence = e.sequence
- WHERE e.event_type IS DISTINCT FROM s.event_type
-UNION ALL
 SELECT 'I11 inventory', h.order_id
   FROM inventory_service.order_hold AS h
- WHERE h.sequence <> (SELECT count(*) FROM outboxes AS o WHERE o.service = 'inventory' AND o.aggregate_id = h.order_id)
-UNION ALL
-SELECT 'I11 payment', p.order_id
-  FROM payment_service.payment AS p
- WHERE p.sequence <> (SELECT count(*) FROM outboxes AS o WHERE o.service = 'payment' AND o.aggregate_id = p.order_id)
-UNION ALL
-SELECT 'I13 call', kind || ' ' || subject FROM intents GROUP BY kind, subject HAVING count(*) > 1
-UNION ALL
-SELECT 'I13 capture and void', subject
-  FROM intents GROUP BY subject
-HAVING bool_or(kind = 'refund') AND bool_or(kind = 'void')
+ WHERE h.sequence <> (SELECT count(*) FROM inventory_service.outbox_event_record WHERE aggregate_id = h.order_id)
 UNION ALL
 SELECT 'expired', order_id FROM inventory_service.order_hold WHERE state = 'EXPIRED'
-"""
+""",
+    "notification_service": GAPS.format("notification"),
+}
 SET_ASIDE = """
 SELECT encode(key, 'escape') FROM inventory_service.dead_letter WHERE event_type = 'payment.authorized.v1'
 """
@@ -130,17 +131,19 @@ class Left(NamedTuple):
 
 
 def always(shop: Shop) -> list[str]:
-    """Violations now; the databases are asked where something was written that the questions read."""
-    found = books(shop) if Touch.BOOKS in shop.sessions.touched else []
-    shop.sessions.touched &= ~Touch.BOOKS
+    """Violations now; of the databases those are asked in which something was written that their questions read."""
+    written, shop.sessions.written = shop.sessions.written, set()
+    found = [each for schema in sorted(written) for each in books(shop, schema)]
     return found + money(shop) + shop.journal.wrong + CURSES.surprises + shop.broker.wrong + shop.sessions.wrong
 
 
-def books(shop: Shop) -> list[str]:
-    """Violations in the databases."""
-    rows = shop.server.rows(ALWAYS)
+def books(shop: Shop, schema: str) -> list[str]:
+    """Violations in a service's database."""
+    rows = shop.server.rows(ALWAYS[schema])
     found = [f"{name}: {place}" for name, place in rows if name != "expired"]
-    return found + expired_in_haste(shop, {order for name, order in rows if name == "expired"})
+    if schema == "inventory_service":
+        found += expired_in_haste(shop, {order for name, order in rows if name == "expired"})
+    return found
 
 
 def expired_in_haste(shop: Shop, expired: set[str]) -> list[str]:

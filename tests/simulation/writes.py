@@ -22,7 +22,7 @@ class Touch(Flag):
     """What a statement may have changed."""
 
     NOTHING = 0
-    BOOKS = 1  # an answer of watch.ALWAYS
+    BOOKS = 1  # an answer of its schema's question in watch.ALWAYS
     WORK = 2  # how much is left to be done: an answer of watch.LEFT
 
 
