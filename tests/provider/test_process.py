@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -153,6 +154,74 @@ async def test_unreachable() -> None:
     provider = SimulatedProvider("http://127.0.0.1:9")
     assert (await ask(provider.authorize([request("x")]))).reason == "UNREACHABLE"
     assert (await look_up(provider, "x")) == Found(Held.UNKNOWN, reason="UNREACHABLE")
+
+
+class Wire:
+    """What lies between us and the provider, and can be cut; it counts connections."""
+
+    def __init__(self, url: str) -> None:
+        self._port = int(url.rpartition(":")[2])
+        self._open: set[asyncio.StreamWriter] = set()
+        self.connections = 0
+
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator[str]:
+        """The address at our end."""
+        server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            self.cut()
+            await server.wait_closed()
+
+    def cut(self) -> None:
+        """All connections are gone without a word."""
+        for each in self._open:
+            each.transport.abort()
+
+    async def _join(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        there, on = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open |= {back, on}
+        await asyncio.gather(_pass(here, on), _pass(there, back))
+
+
+async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await source.read(65536):
+            sink.write(data)
+    sink.close()
+
+
+async def test_connections_are_kept_while_the_service_runs(process: ProviderProcess) -> None:
+    """One for many calls, where each call alone opens its own; a kept one that is gone costs no answer."""
+    wire = Wire(process.url)
+    async with wire.laid() as url:
+        provider = SimulatedProvider(url)
+        for number in range(3):
+            assert (await ask(provider.authorize([request(f"alone{number}")]))).outcome is Outcome.APPROVED
+        assert wire.connections == 3
+        async with provider.connected(), provider.connected():
+            for number in range(5):
+                assert (await ask(provider.authorize([request(f"kept{number}")]))).outcome is Outcome.APPROVED
+            assert wire.connections == 4
+            wire.cut()
+            assert (await ask(provider.authorize([request("cut")]))).outcome is Outcome.APPROVED
+            assert wire.connections == 5
+        await ask(provider.authorize([request("again alone")]))
+        assert wire.connections == 6
+
+
+async def test_what_has_come_is_read_however_late_we_are(process: ProviderProcess) -> None:
+    """An answer that lies in our socket counts, though our own loop was busy until after the limit."""
+    provider = SimulatedProvider(process.url, timeout=timedelta(milliseconds=500))
+    began, outcomes = time.monotonic(), []
+    async for _, answer in provider.authorize([request("prompt"), request("slow", "card-slow")]):
+        outcomes.append(answer.outcome)
+        while time.monotonic() < began + 0.55:
+            time.sleep(0.05)  # noqa: ASYNC251 (the loop is to be late)
+    assert outcomes == [Outcome.APPROVED, Outcome.APPROVED]
 
 
 async def test_hanging_server_is_bounded() -> None:

@@ -85,6 +85,10 @@ class Provider:
             sight = self.book.look_up(reference)
             yield reference, Found(sight.held, sight.provider_id, sight.reason, sight.amount_minor, sight.currency)
 
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        yield
+
     @property
     def is_busy(self) -> bool:
         """Whether something is still to be done that was asked before."""

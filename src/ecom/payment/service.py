@@ -83,6 +83,7 @@ def build(environ: Mapping[str, str], *, provider: PaymentProvider | None = None
             memory=cleanup.dedup_retention,
             cleanup_every=cleanup.fixed_delay,
         ),
+        resources=[provider.connected],
     )
     desk = http.Desk(rules=rules, switch=switch, webhook_secret=own.webhook_secret)
     return Built(blueprint=blueprint, routes=http.routes(desk))

@@ -1,6 +1,7 @@
 """What payment asks of a provider: five questions, three answers, keys that make asking twice harmless."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -91,3 +92,7 @@ class PaymentProvider(Protocol):
     def refund(self, requests: Sequence[Request]) -> AsyncIterator[tuple[Request, Answer]]: ...
 
     def look_up(self, references: Sequence[str]) -> AsyncIterator[tuple[str, Found]]: ...
+
+    def connected(self) -> AbstractAsyncContextManager[None]:
+        """Within the block connections are kept from call to call; outside of one each call opens its own."""
+        ...

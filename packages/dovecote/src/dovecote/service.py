@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -34,7 +35,11 @@ LOOP_LAG_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a service is; nothing in it runs yet. ``name`` is its consumer group and its name as a producer."""
+    """What a service is; nothing in it runs yet. ``name`` is its consumer group and its name as a producer.
+
+    ``resources`` are entered before its workers and jobs begin and left after they have ended: connections that they
+    keep to the world outside.
+    """
 
     name: str
     schema: str
@@ -43,6 +48,7 @@ class Blueprint:
     handlers: Handlers
     workers: Sequence[Worker[Any]] = ()
     jobs: Sequence[Job] = ()
+    resources: Sequence[Callable[[], AbstractAsyncContextManager[object]]] = ()
 
     @property
     def app(self) -> App:
@@ -95,6 +101,7 @@ class Service:
         self._consumer_task: asyncio.Task[None] | None = None
         self._database: Database | None = None
         self._admin: Admin | None = None
+        self._resources = contextlib.AsyncExitStack()
 
     @property
     def database(self) -> Database:
@@ -132,6 +139,8 @@ class Service:
         protocol = kafka.group_protocol
         if protocol == "auto":
             protocol = "consumer" if await self._admin.protocol() == "consumer" else "classic"
+        for resource in self.blueprint.resources:
+            await self._resources.enter_async_context(resource())
         self._begin(protocol)
 
     def _begin(self, protocol: str) -> None:
@@ -232,6 +241,7 @@ class Service:
         await _end(self._tasks[1:])
         await _end(self._tasks[:1])
         self._tasks.clear()
+        await self._resources.aclose()
         if self._database is not None:
             await self._database.close()
             self._database = None
