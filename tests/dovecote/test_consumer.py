@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from dovecote.database import Database, Transaction
 from dovecote.kafka import Admin, KafkaConsumer, read_topics
 from dovecote.pace import Pace
+from dovecote.schedule import Job, JobContext
+from dovecote.service import Service
 from dovecote.testing import eventually
 from ecom.local import Servers
 from tests.dovecote.conftest import new_database
-from tests.dovecote.echo import NAME, Echo, EchoBench, Echoed, Ping, Pong, fresh, prepared, repeats
+from tests.dovecote.echo import NAME, Echo, EchoBench, Echoed, Ping, Pong, contracts, fresh, prepared, repeats
 from tests.dovecote.foreign import Foreign, made_topics, ping
 from tests.dovecote.poison import all_poisons, envelope
 
@@ -90,6 +95,38 @@ async def test_a_group_that_was_never_there_starts_at_the_earliest(
     assert repeats(prefix + NAME) - before == 50
     assert again.calls == []
     assert await bench.effects() == list(range(50))
+
+
+async def test_resources_are_held_from_before_the_first_job_until_after_the_last(
+    url: str, bootstrap: str, topic: str, prefix: str
+) -> None:
+    """Connections to the world outside are there when workers and jobs begin, and go when they have ended."""
+    diary, begun = [], asyncio.Event()
+
+    @asynccontextmanager
+    async def line() -> AsyncIterator[None]:
+        diary.append("open")
+        yield
+        diary.append("closed")
+
+    async def job(_context: JobContext) -> None:
+        diary.append("job begins")
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            diary.append("job ends")
+
+    blueprint = replace(
+        Echo().blueprint(prefix=prefix), resources=[line], jobs=[Job("echo-job", timedelta(minutes=1), job)]
+    )
+    service = Service(blueprint, database_url=url, bootstrap=bootstrap, contracts=contracts(prefix + NAME))
+    try:
+        await service.start()
+        await asyncio.wait_for(begun.wait(), 30)
+    finally:
+        await service.stop()
+    assert diary == ["open", "job begins", "job ends", "closed"]
 
 
 async def test_lag_counts_what_is_not_handled_yet(
