@@ -30,10 +30,9 @@ async def customer(database: Database, settings: Mapping[str, str]) -> AsyncIter
     async with httpx.AsyncClient(transport=transport, base_url="http://order.example") as client:
         try:
             yield client
-        except BaseException:
+        finally:
             for task in asyncio.all_tasks() - before:
                 task.cancel()
-            raise
 
 
 def body(*lines: dict[str, Any], currency: str = "EUR") -> dict[str, Any]:
