@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -58,11 +58,20 @@ class Provider:
         self.webhooks: list[Told] = []
         self._plan = Planner(world.seed)
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._calls = 0  # not answered to their end
 
     def forget_keys(self) -> None:
-        """A day has passed: keys are forgotten, money is not."""
-        if not self._under_way:
+        """A day has passed: keys are forgotten, money is not. No call lasts a day, from its look up to its answer."""
+        if not self._under_way and not self._calls:
             self.book._first.clear()
+
+    @contextlib.contextmanager
+    def _call(self) -> Iterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
 
     def authorize(self, requests: Sequence[Request]) -> AsyncIterator[tuple[Request, Answer]]:
         return self._operate(Operation.AUTHORIZE, requests)
@@ -77,13 +86,14 @@ class Provider:
         return self._operate(Operation.REFUND, requests)
 
     async def look_up(self, references: Sequence[str]) -> AsyncIterator[tuple[str, Found]]:
-        for reference in sorted(references):
-            await self.world.turn(self, f"look up {reference[-4:]}")
-            if self._chance() < self.trouble.unavailable:
-                yield reference, Found(Held.UNKNOWN, reason="TIMEOUT")
-                continue
-            sight = self.book.look_up(reference)
-            yield reference, Found(sight.held, sight.provider_id, sight.reason, sight.amount_minor, sight.currency)
+        with self._call():
+            for reference in sorted(references):
+                await self.world.turn(self, f"look up {reference[-4:]}")
+                if self._chance() < self.trouble.unavailable:
+                    yield reference, Found(Held.UNKNOWN, reason="TIMEOUT")
+                    continue
+                sight = self.book.look_up(reference)
+                yield reference, Found(sight.held, sight.provider_id, sight.reason, sight.amount_minor, sight.currency)
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -97,11 +107,12 @@ class Provider:
     async def _operate(
         self, operation: Operation, requests: Sequence[Request]
     ) -> AsyncIterator[tuple[Request, Answer]]:
-        for request in requests:
-            for _ in range(self.world.chance.randint(0, self.slow)):
-                await self.world.turn(self, "works")
-            await self.world.turn(self, request.key[:12] + request.key[-4:])
-            yield request, self._answer(operation, request)
+        with self._call():
+            for request in requests:
+                for _ in range(self.world.chance.randint(0, self.slow)):
+                    await self.world.turn(self, "works")
+                await self.world.turn(self, request.key[:12] + request.key[-4:])
+                yield request, self._answer(operation, request)
 
     def _answer(self, operation: Operation, request: Request) -> Answer:
         if request.key in self._under_way:
