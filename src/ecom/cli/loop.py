@@ -49,7 +49,7 @@ def _open_more_files() -> None:
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
     if now != resource.RLIM_INFINITY and now < wanted:
-        with contextlib.suppress(ValueError, OSError):  # some kernels allow less than they say; the old limit stands then
+        with contextlib.suppress(ValueError, OSError):  # a kernel may allow less: the old limit stands
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
