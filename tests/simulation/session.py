@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -71,6 +72,7 @@ class SimulatedSession:
     async def execute(self, query: str, *args: object) -> Any:
         if query == NOTIFY.text:
             await self._world.turn(self.actor, "NOTIFY")
+            self._books.ended[self.name] += 1
             self._books.notify(str(args[0]))
             return "SELECT 1"
         if query in (AS_LOGIN_USER.text, PIN_PLANS.text):  # whose rights and which plans: nothing to simulate
@@ -140,6 +142,8 @@ class SimulatedSession:
             await self._send(self._raw.execute("BEGIN"))
         result = await self._send(send(query, *args))
         self._books.done(self, query)
+        if not self._begun:
+            self._books.ended[self.name] += 1
         if (touched := touch(query)) and not (isinstance(result, str) and result.endswith(" 0")):
             self._touched |= touched
             if not self._begun:
@@ -159,6 +163,7 @@ class SimulatedSession:
             return
         fate = await self._turn(word)
         await self._send(self._raw.execute(word))
+        self._books.ended[self.name] += 1
         self._books.changed(self, self._touched)
         if fate == Fate.LOST_AFTER:
             self._lost()
@@ -208,6 +213,7 @@ class Sessions:
         self.touched = Touch.NOTHING  # and what of it may change how much is left to be done
         self.written: set[str] = set()  # and the schemas in which it may change the answer of an invariant
         self.changed_by: Actor | None = None
+        self.ended: Counter[str] = Counter()  # each actor's transactions, also those of one statement
         self.loses_notices = False
         self.wrong: list[str] = []
         self._offices: dict[str, Actor] = {}

@@ -114,12 +114,14 @@ class Plan:
                     yield Errand(found.errand.scenario, duplicate=duplicate)
 
     def _crashes(self, found: Found) -> Iterator[Errand]:
-        """Before each act of each process; in short, before the first of each kind in the first world."""
+        """Before each act of each process, but one of those that lead to the same world; in short, before the first of
+        each kind in the first world.
+        """
         if not self._scope.whole and found.errand.branch.choices:
             return
         seen: set[str] = set()
         for number, turn in enumerate(found.turns, start=1):
-            if self._scope.whole or turn not in seen:
+            if number in found.deaths if self._scope.whole else turn not in seen:
                 seen.add(turn)
                 yield Errand(found.errand.scenario, Branch(found.choices), crash_at=number)
 

@@ -59,6 +59,9 @@ class SmallRun(Run):
             setattr(self._shop.provider.trouble, scenario.trouble, 1.0)
         self._is_open = False  # customers may come
         self.turns: list[str] = []  # what each process did since then, statement by statement
+        self.deaths: list[int] = []  # before which of these a crash leads to a world of its own, counted from 1
+        self._outside = [0, 0]  # turns that others than the processes took, and the last that they were asked to take
+        self._outlived: dict[str, tuple[object, ...]] = {}  # how things stood when each process could last have died
         self.is_redundant = False  # it ended early, for it is another world once more
 
     @property
@@ -68,6 +71,7 @@ class SmallRun(Run):
 
     def _go_on(self) -> None:
         ready = self._world.ready()
+        self._outside[1] = max([self._outside[1], *(_age(turn) for turn in ready if not isinstance(turn.actor, Node))])
         held = {self._name_of(turn): turn for turn in reversed(ready) if self._is_chosen(turn)}
         free = [turn for turn in ready if not self._is_chosen(turn)]
         if not self._is_open:  # no customer comes before all is quiet
@@ -86,14 +90,31 @@ class SmallRun(Run):
     def _act(self, turn: Turn) -> None:
         """Whose turn it is does one thing, or dies before it."""
         node = turn.actor
-        if isinstance(node, Node) and self._is_open:
+        if not isinstance(node, Node):
+            self._outside[0] += 1
+        elif self._is_open:
             self.turns.append(f"{node.short}: {turn.what}")
+            self._note_death(node)
             if len(self.turns) == self._crash_at:
                 self._say(f"{node.name} dies before: {turn.what}")
                 node.crash()
                 self._shop.start(node.short)
                 return
         self._world.grant(turn)
+
+    def _note_death(self, node: Node) -> None:
+        """Two crashes of a process lead to one world where nothing came between them that outlives it: no end of a
+        transaction of its own, nothing asked of Kafka, the provider or the mail server, no time and no choice.
+        """
+        outlives = (
+            self._shop.sessions.ended[node.name],
+            *self._outside,
+            self._world.loop.time(),
+            len(self._guide.taken),
+        )
+        if self._outlived.get(node.name) != outlives:
+            self._outlived[node.name] = outlives
+            self.deaths.append(len(self.turns))
 
     # -- choices --------------------------------------------------------------------------------------------------
 

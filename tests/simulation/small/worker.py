@@ -52,6 +52,7 @@ class Found(msgspec.Struct, frozen=True):
     is_redundant: bool = False
     since: tuple[tuple[int, bool], ...] = ()
     turns: tuple[str, ...] = ()
+    deaths: tuple[int, ...] = ()
     steps: int = 0
     trace: tuple[str, ...] = ()
 
@@ -88,6 +89,7 @@ def run(on: Stage, errand: Errand, bug: str = "") -> Found:
         world.is_redundant or world.lacks_duplicate,
         tuple(guide.since),
         tuple(world.turns),
+        tuple(world.deaths),
         verdict.steps,
         () if verdict.is_clean and not errand.is_shown else tuple(verdict.trace.lines[-TRACE_LINES:]),
     )

@@ -110,9 +110,9 @@ class Database:
                 await tx.flush()
         tx.committed()
 
-    async def fetch(self, sql: Sql, *args: object) -> list[Record]:
+    async def fetch(self, sql: Sql, *args: object, lane: str = "api") -> list[Record]:
         """All rows of one statement outside a transaction."""
-        async with self._connection("api") as connection:
+        async with self._connection(lane) as connection:
             return await connection.fetch(sql.text, *args)  # type: ignore[no-any-return]
 
     async def fetchrow(self, sql: Sql, *args: object) -> Record | None:

@@ -20,16 +20,24 @@ if TYPE_CHECKING:
 # that are no message's fault, and a slow message would be blamed for them.
 TRIES_MAX = 3
 
-# A start that moved is a start that was survived.
+# A start that moved is a start that was survived, and so were the messages that were tried alone.
 NOTE_BATCHES = Sql("""
-    INSERT INTO delivery_attempt AS d (consumer_group, topic, partition, stage, "offset", attempts)
-    SELECT $1, new.topic, new.partition, 'BATCH', new."offset", 1
-      FROM unnest($2::text[], $3::int[], $4::bigint[]) AS new(topic, partition, "offset")
-     ORDER BY new.topic, new.partition
-    ON CONFLICT (consumer_group, topic, partition, stage)
-    DO UPDATE SET "offset" = excluded."offset",
-                  attempts = CASE WHEN d."offset" = excluded."offset" THEN d.attempts + 1 ELSE 1 END
-    RETURNING topic, partition, attempts
+    WITH noted AS (
+        INSERT INTO delivery_attempt AS d (consumer_group, topic, partition, stage, "offset", attempts)
+        SELECT $1, new.topic, new.partition, 'BATCH', new."offset", 1
+          FROM unnest($2::text[], $3::int[], $4::bigint[]) AS new(topic, partition, "offset")
+         ORDER BY new.topic, new.partition
+        ON CONFLICT (consumer_group, topic, partition, stage)
+        DO UPDATE SET "offset" = excluded."offset",
+                      attempts = CASE WHEN d."offset" = excluded."offset" THEN d.attempts + 1 ELSE 1 END
+        RETURNING topic, partition, attempts
+    ), forgotten AS (
+        DELETE FROM delivery_attempt AS d
+         USING noted
+         WHERE d.consumer_group = $1 AND d.topic = noted.topic AND d.partition = noted.partition
+           AND d.stage = 'MESSAGE' AND noted.attempts = 1
+    )
+    SELECT topic, partition, attempts FROM noted
 """)
 # The highest offset stays: what comes before it in the same batch was survived on the way to it.
 NOTE_MESSAGE = Sql("""
@@ -41,11 +49,6 @@ NOTE_MESSAGE = Sql("""
                                   WHEN d."offset" < excluded."offset" THEN 1
                                   ELSE d.attempts END
     RETURNING CASE WHEN d."offset" = $4 THEN d.attempts ELSE 1 END
-""")
-FORGET_MESSAGES = Sql("""
-    DELETE FROM delivery_attempt AS d
-     USING unnest($2::text[], $3::int[]) AS gone(topic, partition)
-     WHERE d.consumer_group = $1 AND d.topic = gone.topic AND d.partition = gone.partition AND d.stage = 'MESSAGE'
 """)
 
 
@@ -61,15 +64,12 @@ class Guard:
         if not firsts:
             return set()
         topics, partitions, offsets = zip(*[(m.topic, m.partition, m.offset) for m in firsts], strict=True)
-        async with self._database.transaction("consumer") as tx:
-            rows = await tx.fetch(NOTE_BATCHES, self._group, topics, partitions, offsets)
-            new = [(row["topic"], row["partition"]) for row in rows if row["attempts"] == 1]
-            if new:
-                await tx.execute(FORGET_MESSAGES, self._group, *zip(*new, strict=True))
+        rows = await self._database.fetch(NOTE_BATCHES, self._group, topics, partitions, offsets, lane="consumer")
         return {(row["topic"], row["partition"]) for row in rows if row["attempts"] > TRIES_MAX}
 
     async def deadly(self, message: Message) -> bool:
         """Note one message before its try; True where it has had its tries."""
-        async with self._database.transaction("consumer") as tx:
-            tries = await tx.fetchval(NOTE_MESSAGE, self._group, message.topic, message.partition, message.offset)
+        tries = await self._database.fetchval(
+            NOTE_MESSAGE, self._group, message.topic, message.partition, message.offset, lane="consumer"
+        )
         return bool(tries > TRIES_MAX)
