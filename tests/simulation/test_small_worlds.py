@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.simulation import ledger
+from tests.simulation.command import core
+from tests.simulation.server import own_server
 from tests.simulation.small import command
-from tests.simulation.small.command import Census, Scope
+from tests.simulation.small.command import Census, Scope, process
 from tests.simulation.small.exploration import Branch, Tree, Walk
+from tests.simulation.small.worker import Errand, Opening
 
 JOBS = os.cpu_count() or 1
+WRITES = ("INSERT", "UPDATE", "MOVE", "MARK", "NOTE", "SETTLE")  # but no leases: their times are drawn
 State = tuple[dict[str, tuple[str, ...]], list[str]]  # what each service heard, and what can be heard
 
 
@@ -129,6 +133,42 @@ def test_no_world_of_a_whole_scenario_breaks_an_invariant(scenario: str) -> None
     census = asyncio.run(command.explore(Scope([scenario], [scenario], [scenario]), jobs=JOBS))
     assert [(found.world, found.violations) for found in census.wrong] == []
     assert min(census.of(scenario)) > 0
+
+
+@pytest.mark.timeout(600)
+async def test_a_crash_that_is_not_tried_is_another_one_again() -> None:
+    """Of the acts of a sale before which no crash is tried, every fifth: each service writes the same rows, in the same
+    order, as after the crash before it that is tried.
+    """
+    async with own_server() as url, process(Opening(url, "small_0", core(0))) as ask:
+        sale = await ask(Errand("sale"))
+
+        async def after(crash_at: int) -> dict[str, list[str]]:
+            found = await ask(Errand("sale", Branch(sale.choices), crash_at=crash_at))
+            return _lives(found.turns, crash_at)
+
+        tried, untried = set(sale.deaths), []
+        last: dict[str, int] = {}
+        for number, turn in enumerate(sale.turns, start=1):
+            service = turn.partition(":")[0]
+            if number in tried:
+                last[service] = number
+            else:
+                untried.append((number, last[service]))
+        assert len(untried) > len(sale.turns) / 3
+        for number, other in untried[::5]:
+            assert await after(number) == await after(other), f"{sale.turns[number - 1]} is not as {other}"
+
+
+def _lives(turns: Sequence[str], crash_at: int) -> dict[str, list[str]]:
+    """What each service wrote; the one that died at that act, what it wrote from then on."""
+    dead = turns[crash_at - 1].partition(":")[0]
+    lives: dict[str, list[str]] = {}
+    for number, turn in enumerate(turns, start=1):
+        service, _, what = turn.partition(": ")
+        if what.startswith(WRITES) and (service != dead or number > crash_at):
+            lives.setdefault(service, []).append(what)
+    return lives
 
 
 @pytest.mark.timeout(600)

@@ -114,16 +114,19 @@ class Plan:
                     yield Errand(found.errand.scenario, duplicate=duplicate)
 
     def _crashes(self, found: Found) -> Iterator[Errand]:
-        """Before each act of each process, but one of those that lead to the same world; in short, before the first of
-        each kind in the first world.
+        """Before each act of each process, but one of those that lead to the same world. Whose messages are not chosen
+        crashes in the first world alone: the orders are not its own. In short, the first act of each kind in that world.
         """
-        if not self._scope.whole and found.errand.branch.choices:
+        errand = found.errand
+        is_first = not errand.branch.choices
+        if not self._scope.whole and not is_first:
             return
         seen: set[str] = set()
         for number, turn in enumerate(found.turns, start=1):
-            if number in found.deaths if self._scope.whole else turn not in seen:
+            is_chosen = is_first or turn.partition(":")[0] in SCENARIOS[errand.scenario].chosen
+            if (number in found.deaths and is_chosen) if self._scope.whole else turn not in seen:
                 seen.add(turn)
-                yield Errand(found.errand.scenario, Branch(found.choices), crash_at=number)
+                yield Errand(errand.scenario, Branch(found.choices), crash_at=number)
 
 
 class Stock:
