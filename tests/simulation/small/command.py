@@ -114,8 +114,8 @@ class Plan:
                     yield Errand(found.errand.scenario, duplicate=duplicate)
 
     def _crashes(self, found: Found) -> Iterator[Errand]:
-        """Before each act of each process, but one of those that lead to the same world. Whose messages are not chosen
-        crashes in the first world alone: the orders are not its own. In short, the first act of each kind in that world.
+        """Before each act of each process, but once where several lead to the same world; who has no message chosen
+        crashes in the first world alone, for the orders are not its own. In short, before the first act of each kind.
         """
         errand = found.errand
         is_first = not errand.branch.choices
