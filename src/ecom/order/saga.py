@@ -117,8 +117,10 @@ async def advance(tx: Transaction, steps: Sequence[Step]) -> list[Move | None]:
 
 async def time_out_overdue(database: Database, *, lane: str = "work") -> int:
     """End orders that nobody answered in time, a bounded number; says how many."""
+    candidates = await store.overdue(database, SWEEP_MAX, lane=lane)
+    if not candidates:
+        return 0
     async with database.transaction(lane) as tx:
-        candidates = await store.overdue(tx, SWEEP_MAX)
         moves = await advance(tx, [Step(order_id, Happening.DEADLINE_PASSED) for order_id in sorted(candidates)])
     ended = sum(1 for move in moves if move is not None and move.outcome is Outcome.TIME_OUT)
     TIMEOUTS.inc(ended)

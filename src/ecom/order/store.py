@@ -187,9 +187,9 @@ async def write(tx: Transaction, moves: Sequence[Move]) -> None:
         )
 
 
-async def overdue(tx: Transaction, limit: int) -> set[str]:
+async def overdue(database: Database, limit: int, *, lane: str) -> set[str]:
     """Some orders that nobody has answered in time, the longest overdue first."""
-    return {row["id"] for row in await tx.fetch(FIND_OVERDUE, tx.now, limit)}
+    return {row["id"] for row in await database.fetch(FIND_OVERDUE, database.now, limit, lane=lane)}
 
 
 async def read(source: Database | Transaction, order_ids: Sequence[str]) -> dict[str, Order]:

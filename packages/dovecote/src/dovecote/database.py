@@ -115,9 +115,9 @@ class Database:
         async with self._connection(lane) as connection:
             return await connection.fetch(sql.text, *args)  # type: ignore[no-any-return]
 
-    async def fetchrow(self, sql: Sql, *args: object) -> Record | None:
+    async def fetchrow(self, sql: Sql, *args: object, lane: str = "api") -> Record | None:
         """The first row of one statement outside a transaction, or None."""
-        async with self._connection("api") as connection:
+        async with self._connection(lane) as connection:
             return await connection.fetchrow(sql.text, *args)  # type: ignore[no-any-return]
 
     async def fetchval(self, sql: Sql, *args: object, lane: str = "api") -> Any:

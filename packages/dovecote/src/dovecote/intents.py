@@ -184,8 +184,8 @@ class WorkerLoop(Generic[A]):
         if room <= 0:
             self._left = True
             return []
-        async with self._database.transaction("work") as tx:
-            rows = await tx.fetch(LEASE, self._worker.kind, tx.now, tx.now + self._worker.lease, room)
+        now = self._database.now
+        rows = await self._database.fetch(LEASE, self._worker.kind, now, now + self._worker.lease, room, lane="work")
         self._left = len(rows) == room
         intents = [Intent(**row) for row in rows]
         # A call of ours that outlived its lease is still under way: making it twice at once helps nobody. It has

@@ -40,9 +40,9 @@ class Redrive:
         """
         tried: list[int] = []
         while len(tried) < limit:
-            async with self._database.transaction("work") as tx:
-                lease = tx.now + max(self._policy.most, LEASE)
-                claimed = await tx.fetchrow(deadletter.CLAIM_DUE, self._group, tx.now, lease, tried)
+            now = self._database.now
+            lease = now + max(self._policy.most, LEASE)
+            claimed = await self._database.fetchrow(deadletter.CLAIM_DUE, self._group, now, lease, tried, lane="work")
             if claimed is None:
                 break
             tried.append(claimed["id"])
