@@ -98,9 +98,10 @@ class Process:
         span: tuple[int, int, int] = (1, 0, 1),
         bug: str = "",
         stop_at_violation: bool = False,
+        is_shown: bool = False,
     ) -> AsyncIterator[Report]:
         """Do one task."""
-        task = Task(self._url, self._database, self._core, tuple(seeds), span, bug, stop_at_violation)
+        task = Task(self._url, self._database, self._core, tuple(seeds), span, bug, stop_at_violation, is_shown)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(msgspec.json.encode(task) + b"\n")
         await self._process.stdin.drain()
@@ -115,6 +116,7 @@ async def simulate(
     last: int,
     *,
     jobs: int = 1,
+    is_shown: bool = False,
     seconds_max: float | None = None,
     told: Callable[[Report], None] = lambda _report: None,
 ) -> Summary:
@@ -123,7 +125,7 @@ async def simulate(
 
     async def work(url: str, job: int) -> None:
         async with Process.started(url, job) as process:
-            async for report in process.runs(span=(first + job, last, jobs)):
+            async for report in process.runs(span=(first + job, last, jobs), is_shown=is_shown):
                 summary.note(report)
                 told(report)
 

@@ -36,6 +36,7 @@ class Task(msgspec.Struct, frozen=True):
     span: tuple[int, int, int] = (1, 0, 1)  # first, last, step: instead of seeds
     bug: str = ""
     stop_at_violation: bool = False
+    is_shown: bool = False  # traces are wanted, also where nothing is wrong
 
     def all_seeds(self) -> Iterable[int]:
         """Those that are named, or those of the span."""
@@ -44,7 +45,7 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What came of one seed; the trace only where something was wrong."""
+    """What came of one seed; the trace only where something was wrong, or where it is wanted."""
 
     seed: int
     violations: tuple[str, ...]
@@ -74,23 +75,23 @@ def stage(url: str, database: str, core: int) -> Iterator[Stage]:
         server.close()
 
 
-def reports(on: Stage, seeds: Iterable[int], bug: str = "") -> Iterator[Report]:
+def reports(on: Stage, seeds: Iterable[int], bug: str = "", *, is_shown: bool = False) -> Iterator[Report]:
     """Run seeds one after the other."""
     gc.disable()  # a collection at any moment would close what a crash has left
     for count, seed in enumerate(seeds):
         if count % REWRITE_EVERY == REWRITE_EVERY - 1:
             on.server.rewrite()
             gc.collect()
-        yield report(lambda seed=seed: on.run(seed, bug), seed)  # type: ignore[misc]
+        yield report(lambda seed=seed: on.run(seed, bug), seed, is_shown=is_shown)  # type: ignore[misc]
 
 
-def report(run: Callable[[], Verdict], seed: int) -> Report:
+def report(run: Callable[[], Verdict], seed: int, *, is_shown: bool = False) -> Report:
     """One run's verdict; an error of the simulator itself is one too."""
     try:
         verdict = run()
     except Exception:  # noqa: BLE001 (whatever it is, the seed has to be told)
         return Report(seed, (f"error: {traceback.format_exc()}",), 0, 0, "")
-    trace = () if verdict.is_clean else tuple(verdict.trace.lines[-TRACE_LINES:])
+    trace = () if verdict.is_clean and not is_shown else tuple(verdict.trace.lines[-TRACE_LINES:])
     return Report(seed, verdict.violations, verdict.steps, verdict.orders, verdict.trace.digest, trace)
 
 
@@ -101,7 +102,7 @@ def main() -> None:
         for line in sys.stdin:
             task = msgspec.json.decode(line, type=Task)
             on = on or stack.enter_context(stage(task.url, task.database, task.core))
-            for each in reports(on, task.all_seeds(), task.bug):
+            for each in reports(on, task.all_seeds(), task.bug, is_shown=task.is_shown):
                 _say(msgspec.json.encode(each).decode())
                 if each.violations and task.stop_at_violation:
                     break

@@ -27,7 +27,7 @@ def simulate(
     seeds: Annotated[str, typer.Option(help="A..B, or one seed.")] = "1..1000",
     jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=64)] = 1,
     minutes: Annotated[float | None, typer.Option(help="Stop after so long.", min=0.0)] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Print what happened in each run that went wrong.")] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Print all that happened in each run.")] = False,
     ledger: Annotated[
         bool, typer.Option("--ledger", help="Go on after the last seed (or small scenario) of the book, and note it.")
     ] = False,
@@ -74,12 +74,13 @@ async def _run(first: int, last: int, *, jobs: int, minutes: float | None, whole
     def told(report: Report) -> None:
         nonlocal done
         done += 1
-        if report.violations:
+        if report.violations or report.trace:
             _tell(report, whole=whole)
         elif done % TOLD_EVERY == 0:
             typer.echo(f"{done} of {last - first + 1} seeds")
 
-    summary = await command.simulate(first, last, jobs=jobs, seconds_max=60 * minutes if minutes else None, told=told)
+    seconds_max = 60 * minutes if minutes else None
+    summary = await command.simulate(first, last, jobs=jobs, is_shown=whole, seconds_max=seconds_max, told=told)
     typer.echo(
         f"{summary.seeds} seeds, {summary.orders} orders, {summary.steps} steps in {summary.seconds:.0f} s: "
         f"{summary.orders_per_minute:.0f} sagas a minute; {len(summary.wrong)} seeds broke an invariant"
@@ -120,7 +121,7 @@ async def _hunt(jobs: int) -> int:
 
 
 def _tell(report: Report, *, whole: bool) -> None:
-    """What a seed broke, and where its trace lies."""
+    """What a seed broke, if anything, and where its trace lies."""
     TRACES.mkdir(parents=True, exist_ok=True)
     file = TRACES / f"seed-{report.seed}.txt"
     file.write_text("\n".join(report.trace) + "\n")
