@@ -17,7 +17,8 @@ from dovecote.kafka import Failure, KafkaConsumer, KafkaProducer
 from dovecote.schedule import Job
 from dovecote.service import Blueprint, Service
 from tests.simulation.broker import Broker
-from tests.simulation.session import Sessions, SimulatedPool
+from tests.simulation.pool import SimulatedPool
+from tests.simulation.session import Sessions
 from tests.simulation.wire import Member, Producer
 from tests.simulation.world import World
 
