@@ -31,7 +31,7 @@ async def test_a_seed_is_the_same_run_wherever_and_after_whatever() -> None:
 
 @pytest.mark.timeout(600)
 async def test_a_run_is_shown_where_that_is_wanted() -> None:
-    """The trace of a run in which nothing went wrong is kept if asked for, line for line what its digest is of."""
+    """The trace of a run in which nothing went wrong is kept if asked for, and the run is the same one."""
     async with own_server() as url, Process.started(url, 1) as process:
         [plain] = [report async for report in process.runs(seeds=SEEDS[:1])]
         [shown] = [report async for report in process.runs(seeds=SEEDS[:1], is_shown=True)]
