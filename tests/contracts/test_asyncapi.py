@@ -22,7 +22,7 @@ from dovecote.contracts.message import ENVELOPE, HEADERS, headers
 from dovecote.contracts.sheet import Facts
 from dovecote.contracts.snapshot import Snapshot
 from dovecote.errors import ContractError
-from dovecote.term import headers as relayed
+from dovecote.kafka import Outgoing
 from ecom.contracts import CONTRACTS
 from ecom.contracts.documents import DOCS, facts
 
@@ -170,7 +170,7 @@ def test_the_envelope_is_that_of_the_wire(document: Document) -> None:
 def test_the_headers_are_those_of_the_relay() -> None:
     """Names and values of the described headers are what the relay hands to Kafka for the same trace and sequence."""
     trace = UUID(int=7).hex
-    sent = {name: content.decode() for name, content in relayed(trace, 3)}
+    sent = {name: content.decode() for name, content in Outgoing(1, "t", "k", b"{}", trace, 3).headers}
     assert sent == headers(trace, 3)
     assert sent.keys() == HEADERS["properties"].keys()
     assert jsonschema_rs.Draft7Validator(dict(HEADERS)).is_valid(sent)

@@ -191,7 +191,7 @@ async def test_an_asyncpg_transaction_can_be_adopted(
     async with relaying(notes, bootstrap):
         async with connection.transaction(), Transaction.adopt(connection, notes) as tx:
             await tell(tx, "kept")
-        notes.wakeups.ring("relay")
+        tx.committed()
         with pytest.raises(ZeroDivisionError):
             async with connection.transaction(), Transaction.adopt(connection, notes) as tx:
                 await tell(tx, "gone")

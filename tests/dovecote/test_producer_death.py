@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +20,9 @@ from tests.dovecote.sample import outbox, read_log, tell
 class Dying(KafkaProducer):
     """Takes the first batch and dies of it, as librdkafka says it has (an out-of-order sequence number)."""
 
-    def send(self, records: Sequence[Outgoing]) -> tuple[asyncio.Future[SendResult], set[int]]:
+    def send(
+        self, records: Sequence[Outgoing], _follows: Mapping[int, int]
+    ) -> tuple[asyncio.Future[SendResult], set[int]]:
         result = SendResult(failed=[(each.id, Failure.FATAL, "Local: Fatal error") for each in records])
         future: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
         future.set_result(result)

@@ -15,8 +15,8 @@ import msgspec
 from dovecote import envelope
 from dovecote.database import Database
 from dovecote.kafka import Admin, LogRecord
+from dovecote.marks import MARK_SENT, MARK_TRIED
 from dovecote.sql import Sql
-from dovecote.term import MARK_SENT, MARK_TRIED
 from dovecote.testing import drained, eventually
 from tests.dovecote import sample
 from tests.dovecote.relays import LEADER, end_backend, epoch, relaying

@@ -11,9 +11,9 @@ import asyncpg
 from structlog.testing import capture_logs
 
 from dovecote.database import Database
+from dovecote.marks import MARK_BLOCKED
 from dovecote.outbox import replay_failed
 from dovecote.sql import Sql
-from dovecote.term import MARK_BLOCKED
 from dovecote.testing import eventually
 from tests.dovecote import sample
 from tests.dovecote.sample import outbox, tell

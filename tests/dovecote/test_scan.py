@@ -26,8 +26,8 @@ async def test_what_was_found_is_not_walked_again(notes: Database, monkeypatch: 
     scan, connection = Scan(notes, Settled(1)), await notes.direct()
 
     async def found() -> list[int]:
-        rows = await scan.rows(connection, 1000, in_flight=(), held=(), paused=())
-        return [row["id"] for row in rows]
+        records = await scan.records(connection, 1000, in_flight=(), held=(), paused=())
+        return [record.id for record in records]
 
     try:
         await tell_some(notes, "a", "b", "c")

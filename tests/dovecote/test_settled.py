@@ -12,7 +12,7 @@ import pytest
 from dovecote import scan, term
 from dovecote.database import Database
 from dovecote.kafka import Admin
-from dovecote.outbox import COUNT_BY_STATUS, records, replay_failed
+from dovecote.outbox import COUNT_BY_STATUS, LIST_UNSENT, records, replay_failed, unsent
 from dovecote.settled import Settled
 from dovecote.sql import Sql
 from dovecote.testing import drained, eventually
@@ -143,7 +143,7 @@ async def test_a_record_that_waits_for_its_topic_falls_behind_and_still_leaves(
     async with relaying(notes, bootstrap):
         await eventually(lambda: _fell_behind(notes, 2))
         assert await all_settled(notes)
-        assert [row["records"] for row in await notes.fetch(COUNT_BY_STATUS)] == [2]
+        assert await unsent(notes) == {"PENDING": 2}
         assert len(await records(notes, status="PENDING")) == 2
         await admin.ensure_topics([pinned], partitions=1, replication=1)
         await drained(notes)
@@ -188,17 +188,22 @@ async def test_a_record_that_is_sent_stays_on_its_page(
     assert row["n_tup_hot_upd"] == row["n_tup_upd"] == 300
 
 
-async def test_the_sweep_reads_no_history(notes: Database, sample_url: str) -> None:
-    """With a hundred thousand SENT records below the line and an old PENDING one, both scans read a few pages."""
+async def test_who_looks_for_what_waits_reads_no_history(notes: Database, sample_url: str) -> None:
+    """With a hundred thousand SENT records below the line and an old PENDING one, each look reads a few pages."""
     async with notes.transaction() as tx:
         await tx.execute(HISTORY, tx.now)
     below = (await outbox(notes))[-1]["id"] + 1
     connection = await asyncpg.connect(sample_url, server_settings={"search_path": "notes"})
     try:
-        for sql, start, found in ((scan.SCAN, [below], 0), (scan.SCAN_BEHIND, [], 1)):
-            (row,) = await connection.fetch(
-                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql.text}", *start, [], [], notes.now, 1000
-            )
+        for sql, args, found in (
+            (scan.SCAN, [below, [], [], notes.now, 1000], 0),
+            (scan.SWEEP, [below, [], [], notes.now, 1000], 1),
+            (COUNT_BY_STATUS, [below], 1),
+            (LIST_UNSENT, ["PENDING", 100, below], 1),
+        ):
+            if sql is COUNT_BY_STATUS:  # the scans before need no statistics
+                await connection.execute("ANALYZE outbox_event_record")
+            (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql.text}", *args)
             plan = json.loads(row[0])[0]["Plan"]
             assert plan["Actual Rows"] == found
             assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 40

@@ -14,7 +14,7 @@ import asyncpg
 from dovecote.clock import READ_CLOCK
 from dovecote.leadership import AS_LOGIN_USER, END_STALE, TAKE_OFFICE
 from dovecote.relay import NOTIFY
-from dovecote.scan import PIN_PLANS, SCAN
+from dovecote.scan import PIN_PLANS, SCAN, SWEEP
 from dovecote.sql import Sql
 from tests.simulation.answer import OnTheSpot, Wire
 from tests.simulation.server import Server
@@ -235,7 +235,7 @@ class Sessions:
         """O3, O7: only who took office last looks for what is to be sent."""
         if query == TAKE_OFFICE.text:
             self._offices[session.schema] = session.actor
-        elif query == SCAN.text and self._offices.get(session.schema) is not session.actor:
+        elif query in (SCAN.text, SWEEP.text) and self._offices.get(session.schema) is not session.actor:
             self.wrong.append(f"O7: {session.actor.name} sends, and has not taken office last")
 
     def fate(self, session: SimulatedSession, what: str) -> str:

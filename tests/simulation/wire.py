@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -100,7 +100,7 @@ class Producer:
         self._service = service
         self._actor = actor
         self._fail = fail
-        self._queues: dict[Place, list[tuple[Outgoing, Batch]]] = {}
+        self._queues: dict[Place, list[tuple[Outgoing, int | None, Batch]]] = {}
         self._written: list[tuple[int, Batch]] = []
         self._bell = asyncio.Event()
         self._is_closed = False
@@ -110,12 +110,14 @@ class Producer:
         ]
         self._ack = asyncio.Event()
 
-    def send(self, records: Sequence[Outgoing]) -> tuple[asyncio.Future[SendResult], set[int]]:
+    def send(
+        self, records: Sequence[Outgoing], follows: Mapping[int, int]
+    ) -> tuple[asyncio.Future[SendResult], set[int]]:
         """Hand records over, in order."""
         batch = Batch(len(records))
         for record in records:
             at = self._broker.place(record.topic, record.key.encode())
-            self._queues.setdefault(at, []).append((record, batch))
+            self._queues.setdefault(at, []).append((record, follows.get(record.id), batch))
         self._bell.set()
         return batch.future, set()
 
@@ -139,7 +141,7 @@ class Producer:
         """The next records of a partition are written, or fail; after a failure nothing of the queue follows."""
         queue = self._queues[at]
         for _ in range(self._broker.world.chance.randint(1, len(queue))):
-            record, batch = queue[0]
+            record, _, batch = queue[0]
             failure = Failure.FATAL if self._is_broken else self._fail()
             if failure in (None, Failure.BROKER) and (failure is None or self._broker.world.chance.random() < 0.5):
                 self._broker.append(record.topic, record.key.encode(), record.value, list(record.headers))
@@ -159,13 +161,13 @@ class Producer:
         count = 1 if failure in (Failure.RECORD, Failure.OTHER) else len(queue)
         followers = {queue[0][0].id}
         refused, rest = queue[:count], []
-        for record, batch in queue[count:]:
-            if record.follows in followers:
+        for record, follows, batch in queue[count:]:
+            if follows in followers:
                 followers.add(record.id)
-                refused.append((record, batch))
+                refused.append((record, follows, batch))
             else:
-                rest.append((record, batch))
-        for number, (record, batch) in enumerate(refused):
+                rest.append((record, follows, batch))
+        for number, (record, _, batch) in enumerate(refused):
             if number < count:
                 CURSES.refuse(self._service, record.id, failure)
             batch.verdict(record.id, failure if number < count else Failure.BROKER)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dovecote.database import Record
+from dovecote.outbox import SETTLED_BELOW
+from dovecote.service import Service
 from ecom.audit import messaging_store as store
 from ecom.audit.evidence import GRACE, Evidence
 
@@ -11,9 +14,14 @@ async def unsent(evidence: Evidence) -> list[str]:
     return [
         f"{name}: record {row['id']} ({row['event_type']}) is {row['status']}"
         for name, service in evidence.services.items()
-        for row in await service.database.fetch(store.OUTBOX_STUCK, evidence.now - GRACE)
+        for row in await _stuck(service, evidence)
         if row["culprit"] not in evidence.given.failed_events
     ]
+
+
+async def _stuck(service: Service, evidence: Evidence) -> list[Record]:
+    line = await service.database.fetchval(SETTLED_BELOW)
+    return await service.database.fetch(store.OUTBOX_STUCK, evidence.now - GRACE, line)
 
 
 async def unhandled(evidence: Evidence) -> list[str]:

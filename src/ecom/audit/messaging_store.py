@@ -45,8 +45,7 @@ OUTBOX_STUCK = Sql("""
     SELECT o.id, o.event_type, o.status, coalesce(f.event_id, o.event_id) AS culprit
       FROM outbox_event_record AS o
       LEFT JOIN outbox_event_record AS f ON f.id = o.blocked_by
-     WHERE (o.id >= (SELECT coalesce(max(settled_below), 0) FROM relay_leader) OR o.behind OR o.failed
-            OR o.blocked_by IS NOT NULL)
+     WHERE (o.id >= $2 OR o.behind OR o.failed OR o.blocked_by IS NOT NULL)
        AND (o.status = 'FAILED' OR (o.status = 'PENDING' AND o.created_at < $1))
      ORDER BY o.id
 """)

@@ -21,6 +21,7 @@ INBOX: Mapping[str, int] = {"order": 3, "payment": 2, "inventory": 2, "notificat
 RESERVATIONS = 2
 ROWS_OF_AN_ORDER = sum(OUTBOX.values()) + sum(INBOX.values()) + 1 + RESERVATIONS
 TOGETHER = 50_000
+TIDY_LIMIT_S = 3_600.0
 
 # $1 and $2 are the first and the last row's number, $3 how many there will be, $4 the time: all of the last six days,
 # which is within every retention, and all long since done.
@@ -61,6 +62,8 @@ SETTLED = Sql("""
     INSERT INTO relay_leader (single, epoch, pid, beat_at, settled_below)
     SELECT true, 1, 0, $1::timestamptz - interval '1 hour', max(id) + 1 FROM outbox_event_record
 """)
+# The tables are the login's and not the service's, whose VACUUM would leave them as they are.
+AS_LOGIN_USER = Sql("SET ROLE NONE")
 TIDY = Sql("VACUUM (ANALYZE)")
 OWN: Mapping[str, tuple[Sql, int]] = {"order": (INSERT_ORDERS, 1), "inventory": (INSERT_RESERVATIONS, RESERVATIONS)}
 
@@ -139,9 +142,19 @@ async def _fill(shop: Shop, place: Place, orders: int) -> None:
             if name in OWN:
                 sql, each = OWN[name]
                 await _insert(service.database, sql, orders * each)
-            await service.database.fetch(TIDY)
+            await _tidy(service.database)
         finally:
             await service.stop()
+
+
+async def _tidy(database: Database) -> None:
+    connection = await database.direct()
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        await connection.execute(AS_LOGIN_USER.text)
+        await connection.execute(TIDY.text, timeout=TIDY_LIMIT_S)
+    finally:
+        await connection.close()
 
 
 async def _insert(database: Database, sql: Sql, count: int) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from dovecote.database import Transaction
 from dovecote.sql import Sql
-from dovecote.wakeups import RELAY
 from ecom.bench.cpu import family_cpu_s
 from ecom.bench.floors import Latency, producing
 from ecom.bench.leader import leader
@@ -108,7 +107,7 @@ async def _writers(stand: Stand) -> AsyncIterator[list[Write]]:
             async def write(number: int) -> None:
                 async with Transaction.adopt(connection, stand.database) as tx:
                     say(tx, number)
-                stand.database.wakeups.ring(RELAY)
+                tx.committed()
 
             return write
 

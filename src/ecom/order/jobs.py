@@ -43,7 +43,6 @@ async def time_out(context: JobContext) -> None:
 
 async def measure(context: JobContext) -> None:
     """Set the gauges that a query must answer."""
-    rows = await context.database.fetch(outbox.COUNT_BY_STATUS)
-    OUTBOX_FAILED.set(sum(row["records"] for row in rows if row["status"] == "FAILED"))
+    OUTBOX_FAILED.set((await outbox.unsent(context.database)).get("FAILED", 0))
     oldest = await store.oldest_pending(context.database)
     OLDEST_PENDING.set((context.database.now - oldest).total_seconds() if oldest else 0)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from dovecote import leadership, outbox, term
+from dovecote import leadership, marks, outbox, term
 from dovecote.sql import Sql
 from dovecote.term import Term
 from dovecote.transaction import Transaction
@@ -19,8 +19,8 @@ def _walking(scan: Any) -> Any:
         """A cursor: what became visible behind it is never looked at."""
         rows = await scan(self, scans, room)
         last = getattr(self, "_cursor", 0)
-        self._cursor = max([last, *(row["id"] for row in rows)])  # type: ignore[attr-defined]
-        return [row for row in rows if row["id"] > last]
+        self._cursor = max([last, *(row.id for row in rows)])  # type: ignore[attr-defined]
+        return [row for row in rows if row.id > last]
 
     return walk
 
@@ -34,11 +34,11 @@ def _marked_first(send: Any) -> Any:
         async def mark() -> None:
             async with self._marking:
                 await self._marks.execute(
-                    term.MARK_SENT.text, [row["id"] for row in rows], self._database.now, self._epoch
+                    marks.MARK_SENT.text, [row.id for row in rows], self._database.now, self._epoch
                 )
             send(self, rows, group)
 
-        self._in_flight.update(row["id"] for row in rows)
+        self._in_flight.update(row.id for row in rows)
         group.create_task(mark())
 
     return mark_and_send

@@ -14,6 +14,7 @@ from dovecote.clock import READ_CLOCK, Clock
 from dovecote.errors import DRIVER, UnavailableError, is_environment
 from dovecote.intents import WorkerLoop
 from dovecote.sql import Sql
+from dovecote.term import Term
 from dovecote.transaction import Record, Transaction, Voice
 from dovecote.wakeups import Wakeups
 
@@ -46,6 +47,7 @@ class Database:
         self.clock = clock
         self.wakeups = Wakeups()
         self.workers: dict[str, WorkerLoop[Any]] = {}
+        self.leader: Term | None = None  # of the relay, where that is in this process
         # Messages that the service's group has not handled yet, of some event types or (of none) of all it hears. None
         # where no consumer runs with this database: then nothing is on its way.
         self.lag: Callable[[Sequence[str]], Awaitable[int]] | None = None

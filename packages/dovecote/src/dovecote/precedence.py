@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from dovecote.scan import AGGREGATE, KIND, SEQUENCE
+from dovecote.outbox import Waiting
 from dovecote.sql import Sql
 
 # The predecessors that the term does not remember.
@@ -46,47 +46,56 @@ class Precedence:
     def __init__(self) -> None:
         self._young: dict[Place, Before] = {}
         self._old: dict[Place, Before] = {}
-        self._before: list[Before | None] = []  # of the rows in hand
+        self._before: list[Before | None] = []  # of the records in hand
         self._forgotten: set[int] = set()
 
-    async def look_up(self, scans: Any, rows: Sequence[Any]) -> None:
-        """Learn what comes before each row, by one statement for those where it is not remembered."""
+    async def look_up(self, scans: Any, records: Sequence[Waiting]) -> None:
+        """Learn what comes before each record, by one statement for those where it is not remembered."""
         self._forgotten.clear()
-        self._before = [None if row[SEQUENCE] == 1 else self._last(row) for row in rows]
+        self._before = [None if record.sequence == 1 else self._remembered(record) for record in records]
         unknown = [
-            (row["id"], row["aggregate_type"], row["aggregate_id"], row["sequence"])
-            for row, before in zip(rows, self._before, strict=True)
-            if before is None and row[SEQUENCE] > 1
+            (record.id, record.aggregate_type, record.aggregate_id, record.sequence)
+            for record, before in zip(records, self._before, strict=True)
+            if before is None and record.sequence > 1
         ]
         if unknown:
             found = await scans.fetch(BEFORE.text, *map(list, zip(*unknown, strict=True)))
             answers = {follower: Before(*rest) for follower, *rest in found}
             self._before = [
-                answers.get(row["id"]) if before is None else self._as_of_now(before)
-                for row, before in zip(rows, self._before, strict=True)
+                answers.get(record.id) if before is None else self._as_of_now(before)
+                for record, before in zip(records, self._before, strict=True)
             ]
 
-    def pairs(self, rows: Sequence[Any]) -> Iterator[tuple[Any, Before | None]]:
-        """Each row that was looked up, and the record before it: none for a first, and where that is deleted."""
-        return zip(rows, self._before, strict=True)
+    def pairs(self, records: Sequence[Waiting]) -> Iterator[tuple[Waiting, Before | None]]:
+        """Each record that was looked up, and the one before it: none for a first, and where that is deleted."""
+        return zip(records, self._before, strict=True)
 
-    def note(self, row: Any) -> None:
-        """A row is being handed over."""
+    def note(self, record: Waiting) -> None:
+        """A record is being handed over."""
         if len(self._young) >= GENERATION:
             self._young, self._old = {}, self._young
-        self._young[row[KIND], row[AGGREGATE]] = Before(row[SEQUENCE], row[0], row[1], row[2])
+        place = record.aggregate_type, record.aggregate_id
+        self._young[place] = Before(record.sequence, record.id, record.topic, record.key)
 
-    def forget(self, rows: Iterable[Any]) -> None:
-        """Rows were refused or have failed: what is true of their aggregates is in the database."""
-        for row in rows:
-            self._forgotten.add(row["id"])
+    def forget(self, records: Iterable[Waiting]) -> None:
+        """Records were refused or have failed: what is true of their aggregates is in the database."""
+        for record in records:
+            self._forgotten.add(record.id)
             for known in (self._young, self._old):
-                known.pop((row["aggregate_type"], row["aggregate_id"]), None)
+                known.pop((record.aggregate_type, record.aggregate_id), None)
 
-    def _last(self, row: Any) -> Before | None:
-        place = row[KIND], row[AGGREGATE]
-        last = self._young.get(place) or self._old.get(place)
-        return last if last is not None and last.sequence == row[SEQUENCE] - 1 else None
+    def is_noted(self, record: Waiting) -> bool:
+        """Whether this record, or a later one of its aggregate, is remembered: then it was handed over."""
+        last = self._last(record)
+        return last is not None and last.sequence >= record.sequence
+
+    def _last(self, record: Waiting) -> Before | None:
+        place = record.aggregate_type, record.aggregate_id
+        return self._young.get(place) or self._old.get(place)
+
+    def _remembered(self, record: Waiting) -> Before | None:
+        last = self._last(record)
+        return last if last is not None and last.sequence == record.sequence - 1 else None
 
     def _as_of_now(self, before: Before) -> Before:
         """What was remembered before the statement may have failed during it."""

@@ -76,6 +76,7 @@ class Relay:
         self.leads = True
         producer = self._new_producer()
         term = Term(self._database, producer, marks, epoch, self._service, self._attempts_max)
+        self._database.leader = term
         await marks.add_listener(self._channel, lambda *_: self._database.wakeups.ring(RELAY))
         drain = 0.0
         try:
@@ -87,6 +88,7 @@ class Relay:
             drain = DRAIN_SECONDS  # an orderly stop waits for what Kafka is about to acknowledge
             raise
         finally:
+            self._database.leader = None
             await producer.close(seconds=drain)
             if drain:
                 await term.settle_rest()

@@ -1,8 +1,11 @@
 """One relay's term in office: scan, send, mark. Read this page to know when an outbox record leaves.
 
-A record leaves only behind its aggregate's earlier ones: each row carries its predecessor's state, so an id
+A record leaves only behind its aggregate's earlier ones: each is held against its predecessor's state, so an id
 that became visible late is never skipped and never overtaken, whatever the floor of the scan. It may be in flight
 together with its predecessor only where Kafka keeps their order: same topic, same key.
+
+What this process commits itself is handed over, and needs no scan: it is in the outbox all the same, and whatever is
+not taken over here is found there.
 """
 
 from __future__ import annotations
@@ -14,45 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from dovecote import telemetry
 from dovecote.errors import LeadershipLost
-from dovecote.ids import traceparent
-from dovecote.kafka import Failure, KafkaProducer, Outgoing, SendResult
+from dovecote.kafka import Failure, KafkaProducer, SendResult
 from dovecote.leadership import BEAT_SECONDS, beat
+from dovecote.marks import MARK_BLOCKED, MARK_SENT, MARK_TRIED
+from dovecote.outbox import Waiting
 from dovecote.precedence import HANDED_OVER, Before, Precedence
 from dovecote.retry import backoff
 from dovecote.scan import PIN_PLANS, SCAN_MIN, Scan
 from dovecote.settled import SETTLE_SECONDS, Settled
-from dovecote.sql import Sql
+from dovecote.wakeups import HANDED_OVER as HANDED
 from dovecote.wakeups import RELAY
 
 if TYPE_CHECKING:
     from dovecote.database import Database
-
-MARK_SENT = Sql("""
-    UPDATE outbox_event_record
-       SET status = 'SENT', sent_at = $2, behind = false
-     WHERE id = ANY($1::bigint[]) AND status = 'PENDING'
-       AND EXISTS (SELECT 1 FROM relay_leader WHERE single AND epoch = $3)
-""")
-MARK_TRIED = Sql("""
-    UPDATE outbox_event_record AS o
-       SET status = CASE WHEN tried.final THEN 'FAILED' ELSE 'PENDING' END, attempts = o.attempts + 1,
-           last_error = tried.error, next_attempt_at = tried.next_attempt_at, behind = o.behind AND NOT tried.final
-      FROM unnest($1::bigint[], $2::bool[], $3::text[], $4::timestamptz[])
-        AS tried(id, final, error, next_attempt_at)
-     WHERE o.id = tried.id AND o.status = 'PENDING'
-       AND EXISTS (SELECT 1 FROM relay_leader WHERE single AND epoch = $5)
-""")
-# The lock: a replay in this moment frees those that it finds blocked, and would not find this one.
-MARK_BLOCKED = Sql("""
-    WITH failed AS MATERIALIZED (
-        SELECT id FROM outbox_event_record WHERE id = ANY($2::bigint[]) AND status = 'FAILED' ORDER BY id FOR SHARE
-    )
-    UPDATE outbox_event_record AS o
-       SET blocked_by = waits.failed, behind = false
-      FROM unnest($1::bigint[], $2::bigint[]) AS waits(id, failed)
-      JOIN failed AS f ON f.id = waits.failed
-     WHERE o.id = waits.id AND o.status = 'PENDING'
-""")
 
 # Three full scans.
 IN_FLIGHT_MAX = 12_000
@@ -66,9 +43,6 @@ TOPIC_PAUSE_SECONDS = 5.0
 HOLD_SECONDS = 0.05
 # Walking held records costs about 10 µs each: they stay out of the scan ten times as long.
 HOLD_SECONDS_EACH = 0.0001
-
-
-CONTENT_TYPE = ("content-type", b"application/json")
 
 
 class ProducerDied(LeadershipLost):
@@ -91,13 +65,15 @@ class Term:
         self._in_flight: set[int] = set()
         self._acked: list[int] = []  # to be marked
         self._refused: set[int] = set()  # in flight for us only: Kafka never saw them, so nothing may follow
-        self._batches: dict[asyncio.Future[SendResult], dict[int, Any]] = {}
+        self._batches: dict[asyncio.Future[SendResult], dict[int, Waiting]] = {}
         self._paused: dict[str, float] = {}
         self._held: dict[int, float] = {}
         self._behind: dict[int, int] = {}  # a record in flight → the held one that follows it
         self._settled = Settled(epoch)
         self._look = Scan(database, self._settled)
         self._full = False  # no scan until something in flight has its verdict
+        self._scan_at = 0.0  # no later than that
+        self._handed: list[Waiting] = []  # committed by this process, and not looked at yet
         self._precedence = Precedence()
         self._follows: dict[int, int] = {}  # of the records that are about to be handed over: which each follows
 
@@ -116,6 +92,15 @@ class Term:
                 if await self._settled.step(self._marks):
                     self._look.look_behind()
 
+    def hand_over(self, records: Sequence[Waiting]) -> None:
+        """Take records that this process has committed just now.
+
+        It saves the scan that would find them, of which reading them back is the smaller part: a tenth of PostgreSQL's
+        time for an order in bulk.
+        """
+        self._handed += records
+        self._database.wakeups.ring(HANDED)
+
     async def send_loop(self, scans: Any, group: asyncio.TaskGroup) -> None:
         """Scan and send; verdicts are marked by tasks of their own, so that Kafka and PostgreSQL overlap."""
         await scans.execute(PIN_PLANS.text)
@@ -125,25 +110,47 @@ class Term:
             room = min(self._look.size, IN_FLIGHT_MAX - len(self._in_flight))
             room = room if room >= SCAN_MIN else 0  # not a scan for every few that leave
             self._full = not room
+            is_scan = room > 0 and self._seconds_to_scan() == 0
             goes_on = self._look.goes_on
-            rows = await self._scan(scans, room) if room else []
-            await self._precedence.look_up(scans, rows)
-            sendable, blocked = self._sort(rows)
+            found = await self._scan(scans, room) if is_scan else []
+            records = [*found, *self._taken_over(found)] if self._handed else found
+            await self._precedence.look_up(scans, records)
+            sendable, blocked = self._sort(records)
             # A batch for each topic: one that waits for its topic's metadata keeps no other's verdict waiting.
-            for topic in sorted({row["topic"] for row in sendable}):
-                self._send([row for row in sendable if row["topic"] == topic], group)
+            for topic in sorted({record.topic for record in sendable}):
+                self._send([record for record in sendable if record.topic == topic], group)
             if blocked:  # after the others: what they follow may have failed by the end of a statement
                 async with self._marking:
                     await self._marks.execute(MARK_BLOCKED.text, *map(list, zip(*blocked, strict=True)))
-            if not room or (len(rows) < room and not goes_on):
-                await self._database.wakeups.wait(RELAY, seconds=self._idle_seconds())
+            if is_scan and (len(found) == room or goes_on):
+                self._scan_at = 0.0
+                continue
+            rung = await self._database.wakeups.wait(RELAY, HANDED, seconds=self._seconds_to_scan() or POLL_SECONDS)
+            if RELAY in rung:
+                self._scan_at = 0.0
                 await asyncio.sleep(max(0.0, began + SCAN_EVERY_SECONDS - self._moment))
 
-    def _send(self, rows: Sequence[Any], group: asyncio.TaskGroup) -> None:
-        batch = {row["id"]: row for row in rows}
-        future, refused = self._producer.send(
-            [_outgoing(row, self._follows.pop(record, None)) for record, row in batch.items()]
-        )
+    def _taken_over(self, found: Sequence[Waiting]) -> list[Waiting]:
+        """What was handed over and no scan has found, ascending; where it is too much, a scan will find it."""
+        handed, self._handed = self._handed, []
+        if self._look.goes_on or len(self._in_flight) + len(found) + len(handed) > IN_FLIGHT_MAX:
+            self._scan_at = 0.0
+            return []
+        seen = {record.id for record in found}
+        fresh = [
+            record
+            for record in sorted(handed, key=lambda record: record.id)
+            if record.id not in seen
+            and record.id not in self._in_flight
+            and record.topic not in self._paused
+            and not self._precedence.is_noted(record)
+        ]
+        self._look.take_over(fresh)
+        return fresh
+
+    def _send(self, records: Sequence[Waiting], group: asyncio.TaskGroup) -> None:
+        batch = {record.id: record for record in records}
+        future, refused = self._producer.send(records, self._follows)
         self._in_flight.update(batch)
         self._refused |= refused
         self._precedence.forget(batch[record] for record in refused)
@@ -155,65 +162,67 @@ class Term:
         """Seconds of the monotonic clock."""
         return self._database.clock.monotonic()
 
-    def _idle_seconds(self) -> float:
+    def _seconds_to_scan(self) -> float:
         if not self._held:
             self._behind.clear()
-            return POLL_SECONDS
-        return min(POLL_SECONDS, max(0.0, min(self._held.values()) - self._moment))
+        return max(0.0, min([self._scan_at, *self._held.values()]) - self._moment)
 
-    async def _scan(self, scans: Any, room: int) -> Sequence[Any]:
+    async def _scan(self, scans: Any, room: int) -> list[Waiting]:
         moment = self._moment
+        self._scan_at = moment + POLL_SECONDS
         self._paused = {topic: until for topic, until in self._paused.items() if until > moment}
         if ended := [record for record, until in self._held.items() if until <= moment]:
             self._held = {record: until for record, until in self._held.items() if until > moment}
             self._look.look_again(ended)
-        return await self._look.rows(scans, room, in_flight=self._in_flight, held=self._held, paused=list(self._paused))
+        return await self._look.records(
+            scans, room, in_flight=self._in_flight, held=self._held, paused=list(self._paused)
+        )
 
-    def _sort(self, rows: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
-        """Rows that may leave now, and rows that wait behind a FAILED one (with its id)."""
-        sendable: list[Any] = []
+    def _sort(self, records: Sequence[Waiting]) -> tuple[list[Waiting], list[tuple[int, int]]]:
+        """Records that may leave now, and the ids of those that wait behind a FAILED one (with its id)."""
+        sendable: list[Waiting] = []
         leaving: set[int] = set()
         failed: dict[int, int] = {}
-        hold = self._moment + max(HOLD_SECONDS, HOLD_SECONDS_EACH * (len(self._held) + len(rows)))
-        for row, before in self._precedence.pairs(rows):
-            record = row[0]
-            if before is None or self._is_ahead(before, row, leaving):
-                sendable.append(row)
-                leaving.add(record)
-                self._precedence.note(row)
+        hold = self._moment + max(HOLD_SECONDS, HOLD_SECONDS_EACH * (len(self._held) + len(records)))
+        self._follows.clear()
+        for record, before in self._precedence.pairs(records):
+            if before is None or self._is_ahead(before, record, leaving):
+                sendable.append(record)
+                leaving.add(record.id)
+                self._precedence.note(record)
                 if before is not None:
-                    self._follows[record] = before.id
+                    self._follows[record.id] = before.id
             elif before.status == "FAILED":
-                failed[record] = before.id
+                failed[record.id] = before.id
             elif cause := before.blocked_by or failed.get(before.id):
-                failed[record] = cause
+                failed[record.id] = cause
             else:
                 # Its predecessor waits (a paused topic, a backoff, a late commit, another topic's ack): so does
                 # this one, out of the scan, lest thousands of its kind fill it.
-                self._held[record] = hold
-                self._behind[before.id] = record
+                self._held[record.id] = hold
+                self._behind[before.id] = record.id
         return sendable, list(failed.items())
 
-    def _is_ahead(self, before: Before, row: Any, leaving: set[int]) -> bool:
+    def _is_ahead(self, before: Before, record: Waiting, leaving: set[int]) -> bool:
         """Whether a record may follow this one now: it is SENT, or under way where Kafka keeps their order."""
         if before.id in self._in_flight or before.id in leaving:
-            is_together = before.topic == row["topic"] and before.key == row["key"]
+            is_together = before.topic == record.topic and before.key == record.key
             return before.status == "SENT" or (is_together and before.id not in self._refused)
         return before.status in (HANDED_OVER, "SENT")
 
     async def _settle(self, future: asyncio.Future[SendResult]) -> None:
         # Shielded: a stop cancels this task, yet the verdict must still arrive for settle_rest.
         result = await asyncio.shield(future)
-        rows = self._batches.pop(future)
+        batch = self._batches.pop(future)
         # At once: nothing may follow them while what was acknowledged beside them is being marked.
         self._refused.update(record for record, _, _ in result.failed)
         try:
-            await self._mark(result, rows)
+            await self._mark(result, batch)
         finally:
-            self._precedence.forget(rows[record] for record, _, _ in result.failed)
-            self._in_flight.difference_update(rows)
-            self._refused.difference_update(rows)
-            followers = [self._behind.pop(record, 0) for record in rows]
+            self._precedence.forget(batch[record] for record, _, _ in result.failed)
+            self._in_flight.difference_update(batch)
+            self._refused.difference_update(batch)
+            followers = [self._behind.pop(record, 0) for record in batch] if self._behind else []
             freed = [record for record in followers if self._held.pop(record, None) is not None]
             self._look.look_again([*freed, *(record for record, _, _ in result.failed)])
         if any(failure is Failure.FATAL for _, failure, _ in result.failed):
@@ -224,21 +233,21 @@ class Term:
 
     async def settle_rest(self) -> None:
         """Mark what was acknowledged while stopping; errors leave it PENDING, to be sent once more."""
-        ended = {future: rows for future, rows in self._batches.items() if future.done() and not future.cancelled()}
+        ended = {future: batch for future, batch in self._batches.items() if future.done() and not future.cancelled()}
         rest, self._acked = [SendResult(self._acked), *(future.result() for future in ended)], []
-        rows = {record: row for each in ended.values() for record, row in each.items()}
+        records = {record: one for batch in ended.values() for record, one in batch.items()}
         for result in rest:
             try:
-                await self._mark(result, rows)
+                await self._mark(result, records)
             except Exception as error:  # noqa: BLE001 (a loop's edge: the inbox absorbs the duplicate)
                 telemetry.relay_failed(self._service, error)
 
-    async def _mark(self, result: SendResult, rows: dict[int, Any]) -> None:
+    async def _mark(self, result: SendResult, records: dict[int, Waiting]) -> None:
         if result.acked:
             self._acked += result.acked
             async with self._marking:
                 await self._mark_sent()
-        tried = [verdict for verdict in map(self._verdict(rows), result.failed) if verdict is not None]
+        tried = [verdict for verdict in map(self._verdict(records), result.failed) if verdict is not None]
         if tried:
             async with self._marking:
                 await self._marks.execute(MARK_TRIED.text, *map(list, zip(*tried, strict=True)), self._epoch)
@@ -254,42 +263,28 @@ class Term:
                 raise LeadershipLost(f"Epoch {self._epoch} of the relay is over.")
             telemetry.OUTBOX_SENT.labels(self._service).inc(len(records))
 
-    def _verdict(self, rows: dict[int, Any]) -> Any:
+    def _verdict(self, records: dict[int, Waiting]) -> Any:
         now = self._database.now
 
         def judge(failed: tuple[int, Failure, str]) -> tuple[int, bool, str, Any] | None:
             record, failure, why = failed
-            row = rows[record]
+            topic, attempts = records[record].topic, records[record].attempts
             match failure:
                 case Failure.RECORD:
-                    telemetry.record_refused(self._service, record, row["topic"], why)
+                    telemetry.record_refused(self._service, record, topic, why)
                     return record, True, why, None
                 case Failure.OTHER:
-                    final = row["attempts"] + 1 >= self._attempts_max
+                    final = attempts + 1 >= self._attempts_max
                     if final:
-                        telemetry.record_refused(self._service, record, row["topic"], why)
-                    wait = backoff(row["attempts"] + 1, first=timedelta(seconds=1), most=timedelta(minutes=1))
+                        telemetry.record_refused(self._service, record, topic, why)
+                    wait = backoff(attempts + 1, first=timedelta(seconds=1), most=timedelta(minutes=1))
                     return record, final, why, None if final else now + wait
                 case Failure.TOPIC:
-                    if row["topic"] not in self._paused:
-                        telemetry.topic_paused(self._service, row["topic"], why)
-                    self._paused[row["topic"]] = self._moment + TOPIC_PAUSE_SECONDS
+                    if topic not in self._paused:
+                        telemetry.topic_paused(self._service, topic, why)
+                    self._paused[topic] = self._moment + TOPIC_PAUSE_SECONDS
                 case Failure.BROKER | Failure.FATAL:
                     pass
             return None
 
         return judge
-
-
-def _outgoing(row: Any, follows: int | None) -> Outgoing:
-    record, topic, key, value, trace_id, sequence, _, _, _ = row
-    return Outgoing(record, topic, key, value, follows, headers(trace_id, sequence))
-
-
-def headers(trace_id: str, sequence: int) -> list[tuple[str, bytes]]:
-    """What goes beside a record's value."""
-    return [
-        ("traceparent", traceparent(trace_id).encode()),
-        CONTENT_TYPE,
-        ("aggregate-sequence", str(sequence).encode()),
-    ]

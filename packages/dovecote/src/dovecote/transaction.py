@@ -16,6 +16,7 @@ from dovecote import envelope, ids, intents, outbox
 from dovecote.contracts import Contracts
 from dovecote.events import Aggregate, Delivery, Event, Traced
 from dovecote.intents import Intent, LeaseLost, WorkerLoop
+from dovecote.outbox import Waiting
 from dovecote.sql import Sql, one_or_all
 from dovecote.wakeups import RELAY
 
@@ -51,6 +52,7 @@ class Transaction:
         self._rings: set[str] = set()
         self._born: dict[str, list[Intent]] = {}
         self._events: list[tuple[Any, ...]] = []
+        self._said: list[Waiting] = []
         self._intents: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._settled: list[Intent] = []
         self._postponed: list[tuple[Intent, datetime]] = []
@@ -63,7 +65,7 @@ class Transaction:
         """Join a transaction of your own (an asyncpg connection, e.g. SQLAlchemy's driver connection).
 
         Events are written when the block ends and leave when *your* transaction commits. The outbox must be
-        on the connection's search_path. Call ``database.wakeups.ring("relay")`` after the commit to save the poll.
+        on the connection's search_path. Call ``committed()`` after your commit, and never before: it saves the poll.
         """
         tx = cls(connection, database)
         tx._workers = {}
@@ -143,8 +145,13 @@ class Transaction:
         if self._events:
             columns = [list(column) for column in zip(*self._events, strict=True)]
             columns[1:4] = map(one_or_all, columns[1:4])
-            await self._connection.execute(outbox.INSERT_EVENTS.text, *columns, self.now)
-            self._rings.add(RELAY)
+            rows = await self._connection.fetch(outbox.INSERT_EVENTS.text, *columns, self.now)
+            # By the eventId: nobody promises that rows come back in the order in which they went.
+            records = {row["event_id"]: row["id"] for row in rows}
+            self._said += [
+                Waiting(records[event_id], topic, key, value, trace_id, sequence, 0, kind, aggregate_id)
+                for event_id, _, topic, kind, aggregate_id, sequence, key, value, trace_id in self._events
+            ]
             self._events = []
         if self._intents:
             await self._insert_intents()
@@ -190,7 +197,11 @@ class Transaction:
         self._intents = {}
 
     def committed(self) -> None:
-        """Hand over what was born leased, and ring for the relay and the workers that have something to do."""
+        """Hand over what was said and born leased, and ring for the workers that have something to do."""
+        if self._said and (leader := self._database.leader):
+            leader.hand_over(self._said)
+        elif self._said:
+            self._rings.add(RELAY)
         for kind, born in self._born.items():
             if worker := self._workers.get(kind):
                 worker.hand_over(born)

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import asyncio
 
-RELAY = "relay"
+RELAY = "relay"  # there may be something in the outbox
+HANDED_OVER = "relay: handed over"  # the leader was given what is new in it
 
 
 class Wakeups:
     """Named bells. Ringing one that nobody waits for is remembered until the next wait."""
 
     def __init__(self) -> None:
-        self._bells: dict[str, asyncio.Event] = {}
-
-    def _bell(self, name: str) -> asyncio.Event:
-        return self._bells.setdefault(name, asyncio.Event())
+        self._rung: set[str] = set()
+        self._waiting: dict[str, asyncio.Event] = {}
 
     def ring(self, name: str) -> None:
         """Wake whoever waits for the name, now or next."""
-        self._bell(name).set()
+        self._rung.add(name)
+        if waiting := self._waiting.get(name):
+            waiting.set()
 
-    async def wait(self, name: str, *, seconds: float) -> bool:
-        """Wait for a ring, at most so many seconds; True where it rang. The poll behind it is the truth."""
-        bell = self._bell(name)
-        try:
-            async with asyncio.timeout(seconds):
-                await bell.wait()
-        except TimeoutError:
-            return False
-        bell.clear()
-        return True
+    async def wait(self, *names: str, seconds: float) -> set[str]:
+        """Wait for a ring of one of the names, at most so many seconds; says which rang. The poll behind is the truth.
+
+        A name has one who waits for it.
+        """
+        if self._rung.isdisjoint(names):
+            bell = asyncio.Event()
+            self._waiting.update(dict.fromkeys(names, bell))
+            try:
+                async with asyncio.timeout(seconds):
+                    await bell.wait()
+            except TimeoutError:
+                pass
+        rung = self._rung.intersection(names)
+        self._rung -= rung
+        return rung

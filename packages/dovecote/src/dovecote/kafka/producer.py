@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from dovecote.ids import traceparent
 from dovecote.kafka import config
 
 
@@ -63,15 +64,27 @@ def classify(error: KafkaError) -> Failure:
     return Failure.OTHER
 
 
+_CONTENT_TYPE = ("content-type", b"application/json")
+
+
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """A record to send; ``id`` comes back with its verdict. ``follows`` is the id of its aggregate's record before."""
+    """A record to send; ``id`` comes back with its verdict."""
 
     id: int
     topic: str
     key: str
     value: bytes
-    follows: int | None
-    headers: Sequence[tuple[str, bytes]]
+    trace_id: str
+    sequence: int
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """What goes beside the value."""
+        return [
+            ("traceparent", traceparent(self.trace_id).encode()),
+            _CONTENT_TYPE,
+            ("aggregate-sequence", b"%d" % self.sequence),
+        ]
 
 
 @dataclass(slots=True)
@@ -151,16 +164,19 @@ class KafkaProducer:
             self._timer.cancel()
         self._timer = loop.call_later(seconds, self._serve)
 
-    def send(self, records: Sequence[Outgoing]) -> tuple[asyncio.Future[SendResult], set[int]]:
+    def send(
+        self, records: Sequence[Outgoing], follows: Mapping[int, int]
+    ) -> tuple[asyncio.Future[SendResult], set[int]]:
         """Hand a batch to librdkafka, in order; the future ends when every record has its verdict.
 
-        Also says which records were refused at once, those that follow a refused one included.
+        Also says which records were refused at once, those that follow a refused one included: ``follows`` names the
+        record before another one of the same aggregate.
         """
         batch = _Batch(asyncio.get_running_loop())
         refused: set[int] = set()
         produce, delivered = self._producer.produce, batch.delivered
         for position, record in enumerate(records):
-            if record.follows in refused:
+            if refused and follows.get(record.id) in refused:
                 refused.add(record.id)
                 batch.result.failed.append((record.id, Failure.BROKER, "The record before it was refused."))
                 continue
