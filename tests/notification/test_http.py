@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from dovecote.database import Database
-from dovecote.intents import LEASE, Intent
+from dovecote.intents import DAWN, LEASE, Intent
 from ecom.notification import service
 from ecom.notification.domain import OrderPlaced, Patience
 from ecom.notification.letters import Letters
@@ -34,7 +34,7 @@ async def answer_all(database: Database, error: str | None, *, tries_max: int = 
     """Every pending mail gets this answer."""
     worker = log_worker(Patience(tries_max=tries_max, first_delay=LATER))
     async with database.transaction("work") as tx:
-        rows = await tx.fetch(LEASE, worker.kind, tx.now, tx.now, 1000)
+        rows = await tx.fetch(LEASE, worker.kind, tx.now, tx.now, 1000, DAWN)
         intents = [Intent(**row) for row in rows]
         answers: Answers = [(intent, {UUID(intent.subject): error}) for intent in intents]
         await worker.record(tx, answers)

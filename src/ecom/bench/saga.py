@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from dovecote.database import Database
 from dovecote.events import Cause
@@ -28,9 +28,9 @@ LIMIT_S = 300.0
 PAYMENT_TIMEOUT = timedelta(minutes=15)
 
 STATES = Sql("SELECT status, count(*) AS orders FROM orders GROUP BY status")
-# Asked ten times a second: it reads one order that waits, not all there are.
-OPEN = Sql("SELECT EXISTS (SELECT FROM orders WHERE status = 'PAYMENT_PENDING')")
-UNSETTLED = Sql("SELECT count(*) FROM intent WHERE status = 'PENDING'")
+# Asked ten times a second: each reads one that waits, not all there are, and none that an earlier run has left behind.
+OPEN = Sql("SELECT EXISTS (SELECT FROM orders WHERE status = 'PAYMENT_PENDING' AND deadline >= $1)")
+UNSETTLED = Sql("SELECT EXISTS (SELECT FROM intent WHERE status = 'PENDING' AND due_at >= $1)")
 
 
 # What a two-line order writes: 30 rows inserted, 22 updated, counted by pg_stat_user_tables; and what it says.
@@ -70,15 +70,15 @@ async def run(services: Mapping[str, Service], load: Load) -> Result:
     """
     await _stock(services["inventory"].database, load.skus)
     database, orders = services["order"].database, load.orders
-    started, cpu = time.perf_counter(), time.process_time()
+    since, started, cpu = database.now, time.perf_counter(), time.process_time()
     for first in range(0, len(orders), PLACED_TOGETHER):
         batch = orders[first : first + PLACED_TOGETHER]
         async with database.transaction() as tx:
             await place(tx, batch, payment_timeout=PAYMENT_TIMEOUT)
     placed_s = time.perf_counter() - started
-    await _until_final(database, started)
+    await _until_final(database, since, started)
     final_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
-    await _until_settled(services, started)
+    await _until_settled(services, since, started)
     states = {row["status"]: row["orders"] for row in await database.fetch(STATES)}
     return Result(
         len(orders),
@@ -116,15 +116,15 @@ async def _stock(database: Database, skus: Sequence[str]) -> None:
             await put_stock(tx, shelves[first : first + STOCKED_TOGETHER], because=Cause(new_trace_id()))
 
 
-async def _until_final(database: Database, started: float) -> None:
-    while await database.fetchval(OPEN):
+async def _until_final(database: Database, since: datetime, started: float) -> None:
+    while await database.fetchval(OPEN, since):
         if time.perf_counter() - started > LIMIT_S:
             raise TimeoutError(f"Not final within {LIMIT_S:.0f} s.")
         await asyncio.sleep(0.1)
 
 
-async def _until_settled(services: Mapping[str, Service], started: float) -> None:
-    while any([await service.database.fetchval(UNSETTLED) for service in services.values()]) or any(
+async def _until_settled(services: Mapping[str, Service], since: datetime, started: float) -> None:
+    while any([await service.database.fetchval(UNSETTLED, since) for service in services.values()]) or any(
         await _lags(list(services.values()))
     ):
         if time.perf_counter() - started > LIMIT_S:

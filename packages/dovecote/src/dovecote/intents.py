@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 RECORD_AGAIN = timedelta(milliseconds=200)
+# A lease looks no further back than that behind the last one that left nothing, and at all there is every so many
+# seconds: beside a transaction that stays open the index keeps every intent that was ever due, 36 ms for each look.
+OVERLAP, LOOK_BACK_SECONDS = timedelta(seconds=5), 5.0
+DAWN = datetime(2000, 1, 1, tzinfo=UTC)
 
 # SKIP LOCKED keeps replicas apart. `attempts` is the lease's token: a worker that lost its lease fails
 # LOCK_LEASED, because the next lease has counted on.
@@ -34,7 +38,7 @@ LEASE = Sql("""
        SET attempts = i.attempts + 1, leased_until = $3
       FROM (SELECT kind, key
               FROM intent
-             WHERE kind = $1 AND status = 'PENDING' AND due_at <= $2
+             WHERE kind = $1 AND status = 'PENDING' AND due_at BETWEEN $5 AND $2
                AND (leased_until IS NULL OR leased_until <= $2)
              ORDER BY due_at, key
              LIMIT $4
@@ -136,6 +140,8 @@ class WorkerLoop(Generic[A]):
         self._in_flight: dict[str, Intent] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._left = False  # the last lease may have left something, for want of room
+        self._since = DAWN  # what was due before is leased, or was
+        self._look_back_at = 0.0
 
     async def run(self) -> None:
         """Work until cancelled; errors of the environment are waited out."""
@@ -184,9 +190,14 @@ class WorkerLoop(Generic[A]):
         if room <= 0:
             self._left = True
             return []
-        now = self._database.now
-        rows = await self._database.fetch(LEASE, self._worker.kind, now, now + self._worker.lease, room, lane="work")
+        now, moment = self._database.now, self._database.clock.monotonic()
+        if moment >= self._look_back_at:
+            self._since, self._look_back_at = DAWN, moment + LOOK_BACK_SECONDS
+        until = now + self._worker.lease
+        rows = await self._database.fetch(LEASE, self._worker.kind, now, until, room, self._since, lane="work")
         self._left = len(rows) == room
+        if not self._left:
+            self._since = now - OVERLAP
         intents = [Intent(**row) for row in rows]
         # A call of ours that outlived its lease is still under way: making it twice at once helps nobody. It has
         # a new lease now, under which its answer counts.
