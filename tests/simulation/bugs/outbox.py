@@ -63,6 +63,17 @@ def _said_at_once(flush: Any) -> Any:
     return flush_elsewhere
 
 
+def _told_early(flush: Any) -> Any:
+    async def flush_and_tell(self: Transaction) -> None:
+        """The leader is handed what was said before it is certain."""
+        await flush(self)
+        if self._said and (leader := self._database.leader):
+            leader.hand_over(self._said)
+            self._said = []
+
+    return flush_and_tell
+
+
 def _under_any_epoch(sql: Sql) -> Sql:
     return Sql(re.sub(r"epoch = (\$\d)", r"\1::bigint > 0", sql.text))
 
@@ -80,6 +91,7 @@ OUTBOX_BUGS = (
             ),
         ),
     ),
+    Bug("O3", "events are handed to the relay before their commit", (wrapped(Transaction, "flush", _told_early),)),
     Bug("O4", "a record leaves although its predecessor has not", (swapped(Term, "_sort", _all_may_leave),)),
     Bug("O5", "a record is marked SENT before Kafka has it", (wrapped(Term, "_send", _marked_first),)),
     Bug(

@@ -76,10 +76,10 @@ class Relay:
         self.leads = True
         producer = self._new_producer()
         term = Term(self._database, producer, marks, epoch, self._service, self._attempts_max)
-        self._database.leader = term
         await marks.add_listener(self._channel, lambda *_: self._database.wakeups.ring(RELAY))
         drain = 0.0
         try:
+            self._database.leader = term
             async with asyncio.TaskGroup() as group:
                 group.create_task(term.send_loop(scans, group))
                 group.create_task(term.beat_loop())
