@@ -48,6 +48,9 @@ async def test_an_empty_outbox_and_no_dead_letters(ecom: Command) -> None:
 
 async def test_an_unknown_service_is_named_with_those_that_exist(ecom: Command) -> None:
     """A typing mistake gets the list of services."""
+    code, _, err = await ecom.run("outbox", "list", "order", "--status", "NOPE")
+    assert code == 2
+    assert "NOPE" in err
     code, _, err = await ecom.run("outbox", "list", "ordr")
     assert (code, err) == (1, f"ecom: There is no service 'ordr'; there are {', '.join(SERVICES)}.\n")
 

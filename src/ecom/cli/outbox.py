@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -13,6 +14,14 @@ Service = Annotated[str, typer.Argument(help="order, payment, inventory, notific
 Prefix = Annotated[str, typer.Option(help="Goes before the schema.")]
 
 
+class Status(StrEnum):
+    """What a record may be."""
+
+    PENDING = "PENDING"
+    SENT = "SENT"
+    FAILED = "FAILED"
+
+
 def register(app: typer.Typer) -> None:
     app.add_typer(outbox, name="outbox")
 
@@ -20,7 +29,7 @@ def register(app: typer.Typer) -> None:
 @outbox.command(name="list")
 def list_(
     service: Service,
-    status: Annotated[str, typer.Option(help="PENDING, SENT or FAILED.")] = "FAILED",
+    status: Annotated[Status, typer.Option(case_sensitive=False, help="Which.")] = Status.FAILED,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     prefix: Prefix = "",
 ) -> None:
@@ -28,7 +37,7 @@ def list_(
     from ecom.cli import logs, loop
 
     logs.set_up("WARNING")
-    loop.run(_list(service, status.upper(), limit, prefix))
+    loop.run(_list(service, status.value, limit, prefix))
 
 
 async def _list(name: str, status: str, limit: int, prefix: str) -> None:
