@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dovecote.database import Record
-from dovecote.outbox import SETTLED_BELOW
 from dovecote.service import Service
+from dovecote.settled import READ_SETTLED
 from ecom.audit import messaging_store as store
 from ecom.audit.evidence import GRACE, Evidence
 
@@ -20,7 +20,7 @@ async def unsent(evidence: Evidence) -> list[str]:
 
 
 async def _stuck(service: Service, evidence: Evidence) -> list[Record]:
-    line = await service.database.fetchval(SETTLED_BELOW)
+    line = await service.database.fetchval(READ_SETTLED)
     return await service.database.fetch(store.OUTBOX_STUCK, evidence.now - GRACE, line)
 
 

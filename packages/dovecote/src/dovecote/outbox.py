@@ -9,6 +9,7 @@ from uuid import UUID
 
 from dovecote import telemetry
 from dovecote.kafka import Outgoing
+from dovecote.settled import READ_SETTLED
 from dovecote.sql import Sql
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ LIST_RECORDS = Sql("""
      ORDER BY id
      LIMIT $2
 """)
-SETTLED_BELOW = Sql("SELECT coalesce(max(settled_below), 0) FROM relay_leader")
 # The four conditions are all that may be other than SENT, each with its index; the history is not read. The line is a
 # parameter: of one that a subquery finds the planner believes that a third of the history lies behind it, and reads all
 # of it (2.1 s for a million records). Materialized, lest the LIMIT make it walk the history in order.
@@ -114,13 +114,13 @@ async def records(database: Database, *, status: str = "FAILED", limit: int = 10
     if status == "SENT":
         rows = await database.fetch(LIST_RECORDS, status, limit)
     else:
-        rows = await database.fetch(LIST_UNSENT, status, limit, await database.fetchval(SETTLED_BELOW))
+        rows = await database.fetch(LIST_UNSENT, status, limit, await database.fetchval(READ_SETTLED))
     return [OutboxEventRecord(**row) for row in rows]
 
 
 async def unsent(database: Database) -> dict[str, int]:
     """How many records are not SENT, by their status."""
-    rows = await database.fetch(COUNT_BY_STATUS, await database.fetchval(SETTLED_BELOW))
+    rows = await database.fetch(COUNT_BY_STATUS, await database.fetchval(READ_SETTLED))
     return {row["status"]: row["records"] for row in rows}
 
 

@@ -16,7 +16,7 @@ SETTLE_SECONDS = 3.0
 # One step holds up the marks; it goes no further than this, about 50 ms.
 STEP_IDS = 50_000
 
-READ_SETTLED = Sql("SELECT settled_below FROM relay_leader WHERE single")
+READ_SETTLED = Sql("SELECT coalesce(max(settled_below), 0) FROM relay_leader")
 NEWEST = Sql("SELECT coalesce(max(id), 0) FROM outbox_event_record")
 # Whoever has taken an id holds this lock since before he took it, and until others can see the record.
 WRITERS = Sql("""
@@ -51,7 +51,7 @@ class Settled:
 
     async def read(self, connection: Any) -> None:
         """Take over where the last leader was."""
-        self.below = int(await connection.fetchval(READ_SETTLED.text) or 0)
+        self.below = int(await connection.fetchval(READ_SETTLED.text))
 
     async def step(self, connection: Any) -> int:
         """Move on where the writers of before have ended, and choose the next id; says how many were left behind.

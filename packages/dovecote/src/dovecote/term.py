@@ -25,8 +25,7 @@ from dovecote.precedence import HANDED_OVER, Before, Precedence
 from dovecote.retry import backoff
 from dovecote.scan import PIN_PLANS, SCAN_MIN, Scan
 from dovecote.settled import SETTLE_SECONDS, Settled
-from dovecote.wakeups import HANDED_OVER as HANDED
-from dovecote.wakeups import RELAY
+from dovecote.wakeups import HANDED, RELAY
 
 if TYPE_CHECKING:
     from dovecote.database import Database

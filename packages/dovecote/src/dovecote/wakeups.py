@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 RELAY = "relay"  # there may be something in the outbox
-HANDED_OVER = "relay: handed over"  # the leader was given what is new in it
+HANDED = "relay: handed over"  # the leader was given what is new in it
 
 
 class Wakeups:
