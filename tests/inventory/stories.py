@@ -10,6 +10,7 @@ from uuid import uuid4
 from dovecote.database import Database
 from dovecote.events import Cause, Delivery, Event
 from dovecote.sql import Sql
+from dovecote.testing import eventually
 from ecom.inventory import store
 from ecom.inventory.domain import OrderCancelled, OrderLine, OrderLines, OrderPaid, OrderTimedOut, OrderUnpaid
 from ecom.inventory.handlers import hears
@@ -38,6 +39,9 @@ BROKEN = Sql("""
 SAID = Sql(
     "SELECT event_type, key, sequence, convert_from(value, 'UTF8') AS value FROM outbox_event_record ORDER BY id"
 )
+WAITING = Sql("""
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+""")
 HOLDS = Sql("SELECT order_id, state FROM order_hold ORDER BY order_id")
 
 
@@ -95,3 +99,12 @@ async def holds(database: Database) -> dict[str, str]:
 async def broken(database: Database) -> list[tuple[str, str]]:
     """Invariants that do not hold."""
     return [(row["sku"], row["finding"]) for row in await database.fetch(BROKEN)]
+
+
+async def until_waiting(database: Database, sessions: int) -> None:
+    """Wait until so many sessions wait for a lock."""
+
+    async def there() -> bool:
+        return bool(await database.fetchval(WAITING) >= sessions)
+
+    await eventually(there, what=f"{sessions} sessions wait")

@@ -16,23 +16,22 @@ from ecom.inventory.domain import Status
 from ecom.inventory.manual import Refusal
 from ecom.inventory.manual_store import end_reservations
 from ecom.inventory.store import Terms
-from tests.inventory.stories import OrderCancelled, OrderPaid, broken, hear, holds, levels, order, shelve
+from tests.inventory.stories import (
+    WAITING,
+    OrderCancelled,
+    OrderPaid,
+    broken,
+    hear,
+    holds,
+    levels,
+    order,
+    shelve,
+    until_waiting,
+)
 
-WAITING = Sql("""
-    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-""")
 DEADLOCKS = Sql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
 LEDGER = Sql("SELECT sku, sum(delta)::bigint AS units FROM stock_movement GROUP BY sku ORDER BY sku")
 LOCK_STOCK = Sql("SELECT 1 FROM stock WHERE sku = 'S' FOR UPDATE")
-
-
-async def until_waiting(database: Database, sessions: int) -> None:
-    """Wait until so many sessions wait for a lock."""
-
-    async def there() -> bool:
-        return bool(await database.fetchval(WAITING) >= sessions)
-
-    await eventually(there, what=f"{sessions} sessions wait")
 
 
 @pytest.mark.parametrize("event", [OrderPaid, OrderCancelled])

@@ -42,25 +42,28 @@ UPDATE_HOLDS = Sql("""
         AS new(order_id, state, paid, sequence, expires_at)
      WHERE h.order_id = new.order_id
 """)
+# A SKU's one row is the newest generation, and that is where the index is entered: an older transaction that stays open
+# keeps all the others (0003_generations.sql).
 LOCK_STOCK = Sql("""
-    SELECT sku, available, reserved
-      FROM stock
-     WHERE sku = ANY($1::text[])
-     ORDER BY sku
-       FOR UPDATE
+    SELECT s.sku, s.available, s.reserved
+      FROM (SELECT sku FROM unnest($1::text[]) AS each(sku) ORDER BY sku) AS wanted
+     CROSS JOIN LATERAL (SELECT sku, available, reserved FROM stock
+                          WHERE sku = wanted.sku ORDER BY generation DESC LIMIT 1 FOR UPDATE) AS s
 """)
 LOCK_STOCK_OF_ORDERS = Sql("""
     SELECT s.sku
-      FROM stock AS s
-     WHERE s.sku IN (SELECT r.sku FROM reservation AS r WHERE r.order_id = ANY($1::text[]))
-     ORDER BY s.sku
-       FOR UPDATE
+      FROM (SELECT DISTINCT sku FROM reservation WHERE order_id = ANY($1::text[]) ORDER BY sku) AS wanted
+     CROSS JOIN LATERAL (SELECT sku FROM stock
+                          WHERE sku = wanted.sku ORDER BY generation DESC LIMIT 1 FOR UPDATE) AS s
 """)
+# The rows are locked and stay where they are. By their place: by key and generation the planner likes to read them all.
 MOVE_STOCK = Sql("""
     UPDATE stock AS s
-       SET available = s.available + move.available, reserved = s.reserved + move.reserved, updated_at = $4
+       SET available = s.available + move.available, reserved = s.reserved + move.reserved, changes = s.changes + 1,
+           updated_at = $4
       FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS move(sku, available, reserved)
-     WHERE s.sku = move.sku
+     CROSS JOIN LATERAL (SELECT ctid FROM stock WHERE sku = move.sku ORDER BY generation DESC LIMIT 1) AS newest
+     WHERE s.ctid = newest.ctid
 """)
 INSERT_RESERVATIONS = Sql("""
     INSERT INTO reservation (reservation_id, order_id, sku, quantity, status, expires_at, created_at, updated_at)
@@ -92,9 +95,11 @@ MOVE_RESERVATIONS = Sql("""
          GROUP BY sku
     )
     UPDATE stock AS s
-       SET available = s.available + moves.available, reserved = s.reserved + moves.reserved, updated_at = $4
+       SET available = s.available + moves.available, reserved = s.reserved + moves.reserved, changes = s.changes + 1,
+           updated_at = $4
       FROM moves
-     WHERE s.sku = moves.sku
+     CROSS JOIN LATERAL (SELECT ctid FROM stock WHERE sku = moves.sku ORDER BY generation DESC LIMIT 1) AS newest
+     WHERE s.ctid = newest.ctid
 """)
 DUE_HOLDS = Sql("""
     SELECT order_id FROM order_hold WHERE expires_at <= $1 AND state = 'HELD' ORDER BY expires_at LIMIT $2
@@ -105,11 +110,17 @@ DELETE_LAPSED_HOLDS = Sql("""
                          WHERE expires_at <= $1 AND state IN ('AWAITED', 'ENDED')
                          ORDER BY order_id LIMIT $2 FOR UPDATE SKIP LOCKED)
 """)
-SELECT_STOCK = Sql("SELECT sku, available, reserved FROM stock WHERE sku = $1")
+SELECT_STOCK = Sql("""
+    SELECT sku, available, reserved FROM stock WHERE sku = $1 ORDER BY generation DESC LIMIT 1
+""")
 INSERT_STOCK = Sql("""
-    INSERT INTO stock (sku, available, reserved, updated_at)
-    SELECT new.sku, 0, 0, $2 FROM unnest($1::text[]) AS new(sku) ORDER BY new.sku
-    ON CONFLICT (sku) DO NOTHING
+    WITH fresh AS (
+        INSERT INTO shelf (sku)
+        SELECT new.sku FROM unnest($1::text[]) AS new(sku) ORDER BY new.sku
+        ON CONFLICT (sku) DO NOTHING
+        RETURNING sku
+    )
+    INSERT INTO stock (sku, available, reserved, updated_at) SELECT fresh.sku, 0, 0, $2 FROM fresh
     RETURNING sku
 """)
 INSERT_MOVEMENTS = Sql("""
