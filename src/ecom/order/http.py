@@ -114,7 +114,7 @@ def routes(database: Database, rules: Rules) -> list[HTTPRouteHandler]:
         Send an Idempotency-Key to be able to send the order again: the same body gets the same answer, another one 422,
         and while the first is still running 409 with Retry-After.
         """
-        key = key_of(request.headers, length_max=KEY_LENGTH_MAX)
+        key = key_of(request, length_max=KEY_LENGTH_MAX)
         new = _new_order(data, cause_of(request))
         placement = Placement(new, key, _hash(new) if key else b"")
         with running.hold(key) as alone:

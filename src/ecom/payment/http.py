@@ -204,7 +204,7 @@ def _claim(body: PlaceIntent, request: Request[Any, Any, Any]) -> Claim:
 
 def _key(body: PlaceIntent, request: Request[Any, Any, Any]) -> str:
     """The key of the body or the header; raises Problem where there is none, or two that differ."""
-    inside, outside = body.idempotency_key, idempotency.key_of(request.headers, length_max=KEY_LENGTH_MAX)
+    inside, outside = body.idempotency_key, idempotency.key_of(request, length_max=KEY_LENGTH_MAX)
     if inside is None:
         if outside is None:
             raise _wrong(KEY_FIELD, f"is required, here or as the header {idempotency.HEADER}")

@@ -13,9 +13,10 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from dovecote import ids
 from dovecote.events import Cause
+from ecom.web.headers import header
 
 HEADER = "X-Correlation-Id"
-_HEADER = b"x-correlation-id"
+_HEADER = HEADER.lower().encode()
 _KEY = "correlation_id"
 # A header comes back in our answer and our log: only what cannot break either is echoed.
 _SAFE = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -33,7 +34,8 @@ def correlation_id(scope: Scope) -> str:
 
 def cause_of(request: Request[Any, Any, Any]) -> Cause:
     """The request as the cause of an event: its traceparent's trace id, or a new one."""
-    return Cause(ids.trace_id_of(request.headers.get("traceparent")))
+    sent = header(request.scope, b"traceparent")
+    return Cause(ids.trace_id_of(sent.decode("latin-1") if sent else None))
 
 
 class CorrelationDoor:
@@ -46,8 +48,8 @@ class CorrelationDoor:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        value = given if _SAFE.fullmatch(given) else ids.new_trace_id().encode()
+        given = header(scope, _HEADER)
+        value = given if given and _SAFE.fullmatch(given) else ids.new_trace_id().encode()
         text = value.decode("ascii")
         scope["state"][_KEY] = text
         status = 500
@@ -60,11 +62,12 @@ class CorrelationDoor:
             await send(message)
 
         started = time.monotonic()
-        with structlog.contextvars.bound_contextvars(correlation_id=text):
-            try:
-                await self._app(scope, receive, answer)
-            finally:
-                _tell(scope, status, time.monotonic() - started)
+        # Bound and not taken back: the server answers each request in a task of its own, and its context ends with it.
+        structlog.contextvars.bind_contextvars(correlation_id=text)
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            _tell(scope, status, time.monotonic() - started)
 
 
 def _tell(scope: HTTPScope, status: int, seconds: float) -> None:

@@ -17,7 +17,7 @@ from ecom.web.problems import Problem
 
 _untyped = msgspec.json.Decoder(float_hook=Decimal)
 # PostgreSQL's text cannot hold U+0000, and no field of ours wants it.
-_NUL = (b"\\u0000", b"\x00")
+_NUL, _ESCAPED_NUL = b"\x00", b"\\u0000"
 
 
 @functools.cache
@@ -39,7 +39,7 @@ class ExactRequest(Request[Any, Any, Any]):
 def decode(body: bytes, content_type: str | None, field: FieldDefinition | None) -> Any:
     """Decode a body into the type of a handler's ``data``; raises Problem where it is not that."""
     _require_json(content_type)
-    if any(nul in body for nul in _NUL):
+    if _NUL in body or _ESCAPED_NUL in body:
         raise Problem(400, "MALFORMED_BODY", "The body contains the character U+0000; leave it out.")
     return (_untyped if field is None else _decoder(field.annotation)).decode(body)
 

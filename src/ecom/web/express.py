@@ -24,6 +24,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from ecom.web import exact
 from ecom.web.admission import is_operators
+from ecom.web.headers import header
 from ecom.web.problems import answer
 
 Given = dict[str, Any]
@@ -115,7 +116,7 @@ class Express:
             call = self._stems.get((method, stem)) if last else None
         if call is None:
             return None
-        host, length = _header(scope, b"host"), _header(scope, b"content-length")
+        host, length = header(scope, b"host"), header(scope, b"content-length")
         if host is not None and not _HOST.fullmatch(host):
             return None
         if call.wants_body and not (length and length.isdigit() and 0 < int(length) <= self._body_bytes_max):
@@ -130,7 +131,7 @@ async def _answer(call: Call, given: Given, scope: HTTPScope, receive: Receive, 
         if call.segment is not None:
             given[call.segment] = scope["path"].rpartition("/")[2]
         if call.wants_body:
-            kind = _header(scope, b"content-type")
+            kind = header(scope, b"content-type")
             body = await _body(receive)
             given["data"] = exact.decode(
                 body, kind.decode("latin-1") if kind is not None else None, call.handler.parsed_data_field
@@ -147,13 +148,6 @@ async def _answer(call: Call, given: Given, scope: HTTPScope, receive: Receive, 
     headers = [_TYPE, (b"content-length", b"%d" % len(answered))]
     await send({"type": "http.response.start", "status": call.handler.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": answered, "more_body": False})
-
-
-def _header(scope: HTTPScope, name: bytes) -> bytes | None:
-    for each, value in scope["headers"]:
-        if each == name:
-            return value
-    return None
 
 
 async def _body(receive: Receive) -> bytes:

@@ -6,12 +6,17 @@ body is another one. A key is optional; whoever sends none is never refused for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from litestar import Request
+
+from ecom.web.headers import header
 from ecom.web.problems import RETRY_AFTER_SECONDS, Problem
 
 HEADER = "Idempotency-Key"
+_HEADER = HEADER.lower().encode()
 
 
 class Running:
@@ -39,11 +44,12 @@ class Running:
                 self._keys.discard(key)
 
 
-def key_of(headers: Mapping[str, str], *, length_max: int) -> str | None:
+def key_of(request: Request[Any, Any, Any], *, length_max: int) -> str | None:
     """The key of a request, None where it has none. Raises Problem 400 where it promises nothing."""
-    given = headers.get(HEADER)
-    if given is None:
+    sent = header(request.scope, _HEADER)
+    if sent is None:
         return None
+    given = sent.decode("latin-1")
     if not given.strip() or len(given) > length_max or not given.isprintable():
         sentence = f"{HEADER}: 1 to {length_max} printable characters are needed."
         raise Problem(400, "VALIDATION_FAILED", sentence, field=HEADER)
