@@ -10,9 +10,11 @@ from datetime import timedelta
 
 import pytest
 
+from dovecote import consumer
 from dovecote.database import Database, Transaction
-from dovecote.kafka import Admin, KafkaConsumer, read_topics
+from dovecote.kafka import Admin, KafkaConsumer, Message, read_topics
 from dovecote.pace import Pace
+from dovecote.reading import Reader, Received
 from dovecote.schedule import Job, JobContext
 from dovecote.service import Service
 from dovecote.testing import eventually
@@ -160,6 +162,47 @@ async def test_who_is_behind_takes_larger_batches(
         await eventually(lambda: at_end(foreign, prefix, topic, 900), what="the group is at the end")
     assert len(echo.calls[0][1]) > Pace().batch_max()
     assert await bench.effects() == list(range(900))
+
+
+async def test_what_is_next_is_read_while_a_batch_is_in_hand(
+    bench: EchoBench,
+    url: str,
+    bootstrap: str,
+    foreign: Foreign,
+    topic: str,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a poll was full; never beside the first batch, which is watched for what kills the process."""
+    monkeypatch.setattr(consumer, "BATCH_MAX", 10)
+    await foreign.send(topic, [ping(n) for n in range(40)])
+    read: list[int] = []
+    before_handling: dict[int, int] = {}
+    as_ever = Reader.read
+
+    def noted(reader: Reader, message: Message) -> Received:
+        read.append(message.offset)
+        return as_ever(reader, message)
+
+    echo = Echo()
+
+    async def meanwhile(_tx: Transaction) -> None:
+        first = echo.calls[-1][1][0]
+        if 10 <= first < 30:
+            await eventually(lambda: has_come(read, first + 19), what="the next ten are read")
+        before_handling[first] = len(read)
+
+    echo.meanwhile = meanwhile
+    monkeypatch.setattr(Reader, "read", noted)
+    async with echo.running(url, bootstrap, prefix=prefix):
+        await eventually(lambda: at_end(foreign, prefix, topic, 40), what="the group is at the end")
+    assert before_handling == {0: 10, 10: 30, 20: 40, 30: 40}
+    assert await bench.effects() == list(range(40))
+
+
+async def has_come(seen: list[int], awaited: int) -> bool:
+    """Whether it is there."""
+    return awaited in seen
 
 
 async def test_what_comes_while_a_batch_is_in_hand_is_fetched_later(

@@ -79,8 +79,12 @@ async def all_once(scene: Scene, number: int) -> None:
     assert await scene.bench.letters() == []
 
 
-async def test_members_that_come_and_go_share_the_work(scene: Scene, protocol: str) -> None:
+@pytest.mark.parametrize("most", [consumer.BATCH_MAX, pytest.param(10, id="reading ahead")])
+async def test_members_that_come_and_go_share_the_work(
+    scene: Scene, protocol: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """C1: a second member joins and leaves under load: one effect each, in order, offsets at the end and never back."""
+    monkeypatch.setattr(consumer, "BATCH_MAX", most)
     options = {"prefix": scene.prefix, "protocol": protocol, "partitions": scene.partitions}
     first, second = Echo(), Echo()
     async with scene.never_going_back(), first.running(scene.url, scene.bootstrap, **options):
@@ -162,8 +166,9 @@ async def passed(moment: float) -> bool:
     return time.monotonic() > moment
 
 
+@pytest.mark.parametrize("most", [consumer.BATCH_MAX, pytest.param(3, id="reading ahead")])
 async def test_a_batch_that_outlives_its_assignment_does_not_commit_it(
-    scene: Scene, protocol: str, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, protocol: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C13: a batch waits for the database while its partitions go to another member and come back, further on.
 
@@ -171,6 +176,7 @@ async def test_a_batch_that_outlives_its_assignment_does_not_commit_it(
     """
     monkeypatch.setattr(consumer, "HOLD_AFTER_SECONDS", 0.1)
     monkeypatch.setattr(kafka_consumer, "REVOKE_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "BATCH_MAX", most)
     options = {"prefix": scene.prefix, "protocol": protocol, "partitions": scene.partitions}
     slow, swift = Echo(), Echo()
     async with scene.never_going_back(), slow.running(scene.url, scene.bootstrap, **options) as service:

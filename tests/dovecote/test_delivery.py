@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from dovecote.database import Database, Transaction
 from ecom.local import Servers
@@ -193,8 +194,8 @@ async def test_verdicts_of_types_nobody_reads_name_their_own_type(bench: EchoBen
     assert first.value is not None
     assert second.value is not None
     unknown = [
-        first._replace(value=first.value.replace(b"ping.sent.v1", b"ping.sent.v9")),
-        second._replace(value=second.value.replace(b"ping.sent.v1", b"ping.lost.v1")),
+        replace(first, value=first.value.replace(b"ping.sent.v1", b"ping.sent.v9")),
+        replace(second, value=second.value.replace(b"ping.sent.v1", b"ping.lost.v1")),
     ]
     await bench.deliver(*unknown)
     assert {(row["event_type"], row["outcome"]) for row in await bench.inbox()} == {

@@ -11,7 +11,7 @@ import pytest
 
 from dovecote.database import Database, Transaction
 from dovecote.delivery import Courier, RetryPolicy
-from dovecote.reading import Reader
+from dovecote.reading import Reader, runs
 from dovecote.sql import Sql
 from dovecote.testing import eventually
 from ecom.local import Servers
@@ -92,7 +92,7 @@ async def test_two_groups_each_have_their_own_verdict(bench: EchoBench) -> None:
     other = Courier(bench.database, group="other-service", policy=RetryPolicy())
     polled = await bench.deliver(Pong(n=1), Pong(n=2))
     for _ in range(2):
-        for run in bench.reader.runs(polled):
+        for run in runs(map(bench.reader.read, polled)):
             await other.deliver(run)
     assert await bench.effects() == [1, 2, 1, 2]
     inbox = await bench.inbox()
@@ -116,7 +116,7 @@ async def test_twins_at_the_same_time_have_one_effect(bench: EchoBench) -> None:
     successor = Courier(bench.database, group=NAME, policy=RetryPolicy())
     # The successor runs in a process of its own in life: here its lane must not be the zombie's.
     bench.database._lanes["consumer"] = asyncio.Semaphore(2)
-    (run,) = Reader(successor_echo.handlers, value_bytes_max=1_000_000).runs([message])
+    (run,) = runs([Reader(successor_echo.handlers, value_bytes_max=1_000_000).read(message)])
     second = asyncio.create_task(successor.deliver(run))
     await eventually(lambda: bench.database.fetchval(BLOCKED), what="the second waits for the first")
     assert successor_echo.calls == []

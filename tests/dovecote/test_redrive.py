@@ -12,6 +12,7 @@ from dovecote import deadletter
 from dovecote.database import Database, Transaction
 from dovecote.delivery import Courier, RetryPolicy
 from dovecote.errors import UnavailableError
+from dovecote.reading import runs
 from dovecote.redrive import Redrive
 from dovecote.sql import Sql
 from ecom.local import Servers
@@ -90,7 +91,7 @@ async def test_a_try_is_not_due_before_its_backoff(bench: EchoBench) -> None:
     """The wait doubles from five seconds to ten minutes, by the database's clock; until then the job leaves it."""
     bench.echo.broken = {7}
     patient = Courier(bench.database, group=NAME, policy=PATIENT)
-    (run,) = bench.reader.runs([bench.message(Ping(n=7))])
+    (run,) = runs([bench.reader.read(bench.message(Ping(n=7)))])
     before = bench.database.now
     await patient.deliver(run)
     (letter,) = await bench.letters()

@@ -13,12 +13,13 @@ from dovecote.errors import is_environment
 from dovecote.guard import Guard
 from dovecote.kafka import Assignment, KafkaConsumer, Message
 from dovecote.pace import BATCH_MAX, Metered, Pace, shares
+from dovecote.reading import runs
 from dovecote.retry import backoff, jitter
 
 if TYPE_CHECKING:
     from dovecote.database import Database
     from dovecote.delivery import Courier
-    from dovecote.reading import Reader
+    from dovecote.reading import Reader, Received
 
 POLL_SECONDS = 0.5
 # A batch that takes longer keeps its membership alive by polling with its partitions paused.
@@ -26,6 +27,8 @@ HOLD_AFTER_SECONDS = 2.0
 # A poll may bring this many batches. Bound to one, it was cut into a small transaction for each of its topics: half as
 # many transactions, and a sixth less CPU for an order.
 BATCHES_A_POLL = 4
+# So many messages are read before whoever else is on the loop gets his turn: about a millisecond.
+READ_TOGETHER = 100
 
 
 class ConsumerLoop:
@@ -47,6 +50,7 @@ class ConsumerLoop:
         self._join = join
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._behind = False  # the last poll brought more than a batch
+        self._full = False  # and as much as it might
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -57,19 +61,38 @@ class ConsumerLoop:
         """Consume until ``stop``."""
         kafka = self._join()
         try:
+            batch: Sequence[Received] = []
             while not self._stopping.is_set():
-                messages = await kafka.poll(self._poll_max(), seconds=POLL_SECONDS)
-                self._behind = len(messages) > self._slowest(behind=False)
-                if messages:
-                    await self._batch(kafka, messages)
+                batch = await self._batch(kafka, batch or await self._poll(kafka))
         finally:
             await kafka.close()
 
-    async def _batch(self, kafka: KafkaConsumer, messages: Sequence[Message]) -> None:
-        """Handle messages to the end, and only then let their offsets go."""
-        work = asyncio.create_task(self._handle(messages, kafka.begin(messages)))
+    async def _poll(self, kafka: KafkaConsumer) -> list[Received]:
+        """The next messages, read."""
+        most = self._poll_max()
+        messages = await kafka.poll(most, seconds=POLL_SECONDS)
+        self._behind = len(messages) > self._slowest(behind=False)
+        self._full = len(messages) >= most
+        received: list[Received] = []
+        for part in shares(messages, READ_TOGETHER):
+            received += map(self._reader.read, part)
+            await asyncio.sleep(0)
+        return received
+
+    async def _batch(self, kafka: KafkaConsumer, batch: Sequence[Received]) -> list[Received]:
+        """Handle a batch to the end, and only then let its offsets go; returns what was polled meanwhile.
+
+        Where the last poll was full there is more, and it is read while PostgreSQL works. Not beside the first batch
+        after an assignment, which is watched for what kills the process.
+        """
+        if not batch:
+            return []
+        messages = [one.message for one in batch]
+        fresh = kafka.begin(messages)
+        work = asyncio.create_task(self._handle(batch, fresh))
         # Not after the wait below but at once: a poll in there may be a revocation that waits for this end.
         work.add_done_callback(lambda done: kafka.end(_offsets(messages) if _succeeded(done) else {}))
+        ahead = asyncio.create_task(self._poll(kafka)) if self._full and not fresh else None
         held = False
         try:
             while not work.done():
@@ -78,12 +101,15 @@ class ConsumerLoop:
                     await kafka.hold()
                     held = True
             work.result()
+            if held:
+                await kafka.release()
+            return await ahead if ahead else []
         finally:
             work.cancel()
-        if held:
-            await kafka.release()
+            if ahead:
+                ahead.cancel()
 
-    async def _handle(self, messages: Sequence[Message], fresh: set[Assignment]) -> bool:
+    async def _handle(self, batch: Sequence[Received], fresh: set[Assignment]) -> bool:
         """Deliver, repeating for as long as the environment fails; False where a stop came first."""
         attempt = 0
         # Noted once: a repeat because the environment failed is no try of the message.
@@ -92,9 +118,10 @@ class ConsumerLoop:
         while True:
             try:
                 if suspects is None:
-                    suspects = await self._guard.suspects(_firsts(messages, fresh))
-                await self._deliver([m for m in messages if (m.topic, m.partition) not in suspects])
-                await self._one_by_one([m for m in messages if (m.topic, m.partition) in suspects], tried)
+                    suspects = await self._guard.suspects(_firsts(batch, fresh))
+                await self._deliver([one for one in batch if one.message.place not in suspects] if suspects else batch)
+                if suspects:
+                    await self._one_by_one([one for one in batch if one.message.place in suspects], tried)
             except Exception as error:  # a loop's edge: only the environment is waited out
                 if not is_environment(error):
                     raise
@@ -113,26 +140,26 @@ class ConsumerLoop:
         """The smallest batch of any topic."""
         return min(pace.batch_max(behind=behind) for pace in (self._paces.values() or [Pace()]))
 
-    async def _deliver(self, messages: Sequence[Message]) -> None:
-        """Topic by topic, each at its own pace; what comes later is not even decoded before its turn."""
-        by_topic: dict[str, list[Message]] = {}
-        for message in messages:
-            by_topic.setdefault(message.topic, []).append(message)
+    async def _deliver(self, batch: Sequence[Received]) -> None:
+        """Topic by topic, each at its own pace."""
+        by_topic: dict[str, list[Received]] = {}
+        for one in batch:
+            by_topic.setdefault(one.message.topic, []).append(one)
         for topic, waiting in by_topic.items():
             pace = self._paces[topic]
-            for batch in shares(waiting, pace.batch_max(behind=self._behind)):
-                work = Metered(self._deliver_runs(batch))
+            for share in shares(waiting, pace.batch_max(behind=self._behind)):
+                work = Metered(self._deliver_runs(share))
                 await work
-                pace.note(len(batch), work.loop_seconds)
+                pace.note(len(share), work.loop_seconds)
 
-    async def _deliver_runs(self, messages: Sequence[Message]) -> None:
-        for run in self._reader.runs(messages):
+    async def _deliver_runs(self, share: Sequence[Received]) -> None:
+        for run in runs(share):
             await self._courier.deliver(run)
 
-    async def _one_by_one(self, messages: Sequence[Message], tried: set[tuple[Assignment, int]]) -> None:
-        for message in messages:
-            one = self._reader.read(message)
-            place = (message.topic, message.partition), message.offset
+    async def _one_by_one(self, batch: Sequence[Received], tried: set[tuple[Assignment, int]]) -> None:
+        for one in batch:
+            message = one.message
+            place = message.place, message.offset
             if place not in tried and await self._guard.deadly(message):
                 await self._courier.condemn(one, "The process died each time this message was handled.")
             else:
@@ -148,17 +175,16 @@ class ConsumerLoop:
         return True
 
 
-def _firsts(messages: Sequence[Message], fresh: set[Assignment]) -> list[Message]:
+def _firsts(batch: Sequence[Received], fresh: set[Assignment]) -> list[Message]:
     firsts: dict[Assignment, Message] = {}
-    for message in messages:
-        place = message.topic, message.partition
-        if place in fresh:
-            firsts.setdefault(place, message)
+    for one in batch if fresh else ():
+        if one.message.place in fresh:
+            firsts.setdefault(one.message.place, one.message)
     return list(firsts.values())
 
 
 def _offsets(messages: Sequence[Message]) -> dict[Assignment, int]:
-    return {(message.topic, message.partition): message.offset + 1 for message in messages}
+    return {message.place: message.offset + 1 for message in messages}
 
 
 def _succeeded(work: asyncio.Task[bool]) -> bool:

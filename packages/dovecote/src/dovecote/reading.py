@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -67,16 +67,17 @@ class Reader:
             return Received(message, kind, event.event_id, digest, route, error=str(error))
         return Received(message, kind, event.event_id, digest, route, delivery)
 
-    def runs(self, messages: Sequence[Message]) -> list[list[Received]]:
-        """Messages in runs of one topic and event type; the order inside a topic is kept."""
-        by_topic: dict[str, list[Received]] = {}
-        for message in messages:
-            by_topic.setdefault(message.topic, []).append(self.read(message))
-        return [
-            list(run)
-            for received in by_topic.values()
-            for _, run in groupby(received, key=lambda one: one.route and one.event_type)
-        ]
+
+def runs(received: Iterable[Received]) -> list[list[Received]]:
+    """What was read in runs of one topic and event type; the order inside a topic is kept."""
+    by_topic: dict[str, list[Received]] = {}
+    for one in received:
+        by_topic.setdefault(one.message.topic, []).append(one)
+    return [
+        list(run)
+        for of_topic in by_topic.values()
+        for _, run in groupby(of_topic, key=lambda one: one.route and one.event_type)
+    ]
 
 
 def _delivery(message: Message, event: envelope.DomainEvent, route: Route) -> Delivery[Any]:

@@ -22,7 +22,7 @@ from dovecote.delivery import Courier, RetryPolicy
 from dovecote.events import Event
 from dovecote.kafka import Message
 from dovecote.migrate import migrate
-from dovecote.reading import Reader
+from dovecote.reading import Reader, runs
 from dovecote.redrive import Redrive
 from dovecote.service import Blueprint
 from dovecote.sql import Sql
@@ -83,7 +83,7 @@ class Bench:
     async def deliver(self, *messages: Message | Event) -> list[Message]:
         """Deliver messages (or events) as one poll would; returns them, to be delivered again."""
         polled = [self.message(m) if isinstance(m, Event) else m for m in messages]
-        for run in self.reader.runs(polled):
+        for run in runs(map(self.reader.read, polled)):
             await self.courier.deliver(run)
         return polled
 

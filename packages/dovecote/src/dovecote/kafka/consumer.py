@@ -9,14 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from operator import methodcaller
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dovecote.kafka import config
+from dovecote.kafka.message import Assignment, Message, headers_of
 
-Assignment = tuple[str, int]
 T = TypeVar("T")
 
 # How long a revocation waits for the batch in hand. A batch is bounded by the database's statement limits;
@@ -28,31 +27,6 @@ REFUSED_SECONDS = 3.0
 # late commit; where nothing new comes, the group would seem to lag for ever.
 REPEAT_SECONDS = 30.0
 ASK_SECONDS = 1.0  # how long the poll waits for the group's positions; the next time comes soon
-
-
-class Message(NamedTuple):
-    """One record as it came, undecoded."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-# On a header whose name is not UTF-8 the client returns a list with a hole AND sets an exception. A call written
-# as record.headers() is specialised by CPython once it is hot, no longer sees the exception, and the process dies
-# on the hole; a call through methodcaller is checked each time.
-_headers = methodcaller("headers")
-
-
-def headers_of(record: Any) -> Sequence[tuple[str, bytes | None]]:
-    """A record's headers; none at all where the client cannot read one of their names."""
-    try:
-        return _headers(record) or ()
-    except (SystemError, UnicodeDecodeError):
-        return ()
 
 
 class KafkaConsumer:
@@ -116,7 +90,7 @@ class KafkaConsumer:
         """A batch is in hand: a revocation waits for its end. Returns its partitions that are newly assigned."""
         self._idle.clear()
         with self._lock:
-            self._in_hand = {(m.topic, m.partition): self._assigned.get((m.topic, m.partition)) for m in messages}
+            self._in_hand = {place: self._assigned.get(place) for place in {message.place for message in messages}}
             fresh = self._fresh.intersection(self._in_hand)
             self._fresh -= fresh
         return fresh
@@ -280,7 +254,7 @@ class KafkaConsumer:
                 for known in (self._assigned, self._pending, self._sent, self._refused, self._reached):
                     known.pop(partition, None)
             self._fresh -= gone
-        self._late = [message for message in self._late if (message.topic, message.partition) not in gone]
+        self._late = [message for message in self._late if message.place not in gone]
 
     def _close(self) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from dovecote.errors import UnavailableError
 from dovecote.kafka import config
-from dovecote.kafka.consumer import headers_of
+from dovecote.kafka.message import headers_of
 from dovecote.kafka.patience import patiently
 
 T = TypeVar("T")
