@@ -27,6 +27,7 @@ from tests.dovecote.sample import NOTE, NOTES_ALL, NoteTold, read_log, statuses,
 
 LOCK_NOTE = Sql("SELECT id FROM note WHERE id = $1 FOR UPDATE")
 SESSIONS = Sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = $1")
+BACKEND = Sql("SELECT pg_backend_pid()")
 MOMENT = datetime(2031, 5, 6, 7, 8, 9, 123_456, UTC)
 
 
@@ -76,6 +77,37 @@ async def test_time_costs_no_round_trip_and_is_everywhere_the_same(notes: Databa
     assert row is not None
     assert row["created_at"] == tx.now == envelope.decode(row["value"]).occurred_at
     assert await notes.fetchval(Sql("SELECT created_at FROM intent")) == tx.now
+
+
+async def test_a_session_serves_one_use_after_the_other(notes: Database) -> None:
+    """It stays lent in between, whichever lane asks; two uses at once have two."""
+    one = await notes.fetchval(BACKEND)
+    assert {await notes.fetchval(BACKEND, lane=lane) for lane in LANES} == {one}
+    async with notes.transaction() as tx, notes.transaction("work") as other:
+        assert len({await tx.fetchval(BACKEND), await other.fetchval(BACKEND)}) == 2
+
+
+async def test_a_session_that_ended_between_two_uses_is_replaced(notes: Database, sample_url: str) -> None:
+    """An operator, a balancer or the server's own limit has ended it: the next use has a new one and no error."""
+    ended = await notes.fetchval(BACKEND)
+    connection = await asyncpg.connect(sample_url)
+    await connection.execute("SELECT pg_terminate_backend($1)", ended)
+    await connection.close()
+
+    async def is_noticed() -> bool:
+        return not any(map(module._is_fit, notes._idle))
+
+    await eventually(is_noticed)
+    assert await notes.fetchval(BACKEND) != ended
+
+
+async def test_a_session_in_a_transaction_goes_to_nobody_else(notes: Database) -> None:
+    """One that comes back in the middle of it is taken out of it by the pool."""
+    async with notes._connection("api") as connection:
+        await connection.execute("BEGIN")
+        await connection.fetch(NOTES_ALL.text)
+    async with notes._connection("api") as connection:
+        assert not connection.is_in_transaction()
 
 
 async def test_a_full_lane_is_unavailable_and_the_others_go_on(

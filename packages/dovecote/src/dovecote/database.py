@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from dovecote.clock import READ_CLOCK, Clock
+from dovecote.connection import Connection
 from dovecote.errors import DRIVER, UnavailableError, is_environment
 from dovecote.intents import WorkerLoop
 from dovecote.sql import Sql
@@ -23,6 +24,7 @@ __all__ = ["LANES", "Database", "Record", "Transaction", "Voice"]
 # Connections of the pool by who may use them; the relay has two of its own beside it, eight in all.
 LANES = {"api": 3, "consumer": 1, "work": 2}
 ACQUIRE_SECONDS = 5.0
+_NO_WAIT = nullcontext()
 # Limits that keep a lost peer or a stuck lock from holding a connection for ever.
 SESSION = {
     "statement_timeout": "30s",
@@ -43,6 +45,8 @@ class Database:
         self._url = url
         self._settings = settings
         self._lanes = {name: asyncio.Semaphore(size) for name, size in LANES.items()}
+        self._idle: list[Any] = []  # connections that are the pool's to lend, and stay lent between two uses
+        self._is_closing = False
         self.voice = voice
         self.clock = clock
         self.wakeups = Wakeups()
@@ -64,6 +68,7 @@ class Database:
         try:
             pool = await asyncpg.create_pool(
                 url,
+                connection_class=Connection,
                 min_size=1,
                 max_size=sum(LANES.values()),
                 server_settings=settings,
@@ -80,6 +85,9 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool; what still runs gets five seconds."""
+        self._is_closing = True
+        while self._idle:
+            await self._pool.release(self._idle.pop())
         try:
             await asyncio.wait_for(self._pool.close(), 5)
         except TimeoutError:
@@ -131,19 +139,47 @@ class Database:
     async def _connection(self, lane: str) -> AsyncIterator[Any]:
         semaphore = self._lanes[lane]
         try:
-            async with asyncio.timeout(ACQUIRE_SECONDS):
+            async with asyncio.timeout(ACQUIRE_SECONDS) if semaphore.locked() else _NO_WAIT:
                 await semaphore.acquire()
         except TimeoutError as error:
             raise UnavailableError(f"All database connections for {lane} are busy; try again.") from error
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            connection = await self._borrowed()
+            try:
                 yield connection
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+            await self._give_back(connection)
         except DRIVER as error:
             if not is_environment(error):
                 raise
             raise UnavailableError(f"The database did not answer: {type(error).__name__}: {error}") from error
         finally:
             semaphore.release()
+
+    async def _borrowed(self) -> Any:
+        """A connection: one that is idle, else the pool's. The pool's way out and back takes as long as a statement."""
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_fit(connection):
+                return connection
+            await self._pool.release(connection)
+        return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+
+    async def _give_back(self, connection: Any) -> None:
+        if _is_fit(connection) and not self._is_closing:
+            self._idle.append(connection)
+        else:
+            await self._pool.release(connection)
+
+
+def _is_fit(connection: Any) -> bool:
+    """Whether a connection can be used by the next one as it is."""
+    try:
+        return not connection.is_closed() and not connection.is_in_transaction()
+    except asyncpg.InterfaceError:  # it was lost, and the pool has taken it back
+        return False
 
 
 async def _leave_as_is(connection: Any) -> None:
