@@ -26,6 +26,9 @@ class Broker:
         self.asked += [one.offset for one in offsets]
         self.waits.append(not asynchronous)
 
+    def poll(self, _seconds: float) -> None:
+        """Nothing new."""
+
     def position(self, places: list[TopicPartition]) -> list[TopicPartition]:
         """Something was read of each."""
         return [TopicPartition(place.topic, place.partition, 0) for place in places]
@@ -175,6 +178,19 @@ def test_a_batch_of_an_older_assignment_is_not_committed(tracker: Tracker) -> No
     tracker.consumer.end({P: 10})
     tracker.commit()
     assert tracker.broker.asked == []
+
+
+def test_a_batch_that_was_polled_ahead_of_a_revocation_is_not_committed(tracker: Tracker) -> None:
+    """C13: polled while another was in hand, begun after its partition went away and came back."""
+    tracker.revoke()
+    tracker.assign()
+    tracker.handle(9)
+    tracker.commit()
+    assert tracker.broker.asked == []
+    tracker.consumer._poll(1, 0)
+    tracker.handle(9)
+    tracker.commit()
+    assert tracker.broker.asked == [10]
 
 
 def test_what_is_done_is_committed_at_the_close(tracker: Tracker) -> None:

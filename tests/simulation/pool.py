@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
-
 from tests.simulation.session import Sessions, SimulatedSession
 from tests.simulation.world import Actor
 
@@ -18,15 +15,13 @@ class SimulatedPool:
         self._schema = schema
         self._free: list[SimulatedSession] = []
 
-    @contextlib.asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[SimulatedSession]:
-        """A session for the block."""
+    async def acquire(self, *, timeout: float | None = None) -> SimulatedSession:
+        """A session that nobody uses, or a new one."""
         self._free = [session for session in self._free if not session.is_lost]
-        session = self._free.pop() if self._free else await self._sessions.open(self._actor, self._schema)
-        try:
-            yield session
-        finally:
-            self._free.append(session)
+        return self._free.pop() if self._free else await self._sessions.open(self._actor, self._schema)
+
+    async def release(self, session: SimulatedSession) -> None:
+        self._free.append(session)
 
     async def close(self) -> None:
         self.terminate()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -40,13 +38,14 @@ class _PlainPool:
         self._server = server
         self._schema = schema
 
-    @contextlib.asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:
-        session = await self._server.session(self._schema)
-        try:
-            yield session
-        finally:
-            self._server.give_back(self._schema, session)
+    async def acquire(self, *, timeout: float | None = None) -> Any:
+        return await self._server.session(self._schema)
+
+    async def release(self, session: Any) -> None:
+        self._server.give_back(self._schema, session)
+
+    async def close(self) -> None:
+        pass
 
 
 def mend(shop: Shop) -> bool:
@@ -69,14 +68,20 @@ async def violations(shop: Shop) -> list[str]:
     committed = {
         (group.name, *at): offset for group in shop.broker.groups.values() for at, offset in group.committed.items()
     }
-    evidence = await gather(
-        services,
-        entries=shop.provider.entries,
-        log=topiclog.collect(shop.broker.records()),
-        vitals=[Vitals(committed=committed)],
-        given=Given(dead_letters=_poison(shop), mailbox=frozenset(UUID(name[1:37]) for name, _ in shop.postman.mails)),
-    )
-    answers = await ask(QUESTIONS, evidence)
+    try:
+        evidence = await gather(
+            services,
+            entries=shop.provider.entries,
+            log=topiclog.collect(shop.broker.records()),
+            vitals=[Vitals(committed=committed)],
+            given=Given(
+                dead_letters=_poison(shop), mailbox=frozenset(UUID(name[1:37]) for name, _ in shop.postman.mails)
+            ),
+        )
+        answers = await ask(QUESTIONS, evidence)
+    finally:
+        for service in services.values():
+            await service.database.close()
     found = [
         f"{one.name}: {one.what}: {row}" for one, rows in zip(QUESTIONS, answers, strict=True) for row in sorted(rows)
     ]

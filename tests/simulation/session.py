@@ -107,6 +107,9 @@ class SimulatedSession:
 
     # -- what happens to it ---------------------------------------------------------------------------------------
 
+    def is_in_transaction(self) -> bool:
+        return self._wanted
+
     def waits_for_a_lock(self) -> bool:
         return self._server.blocked(self.pid)
 

@@ -29,7 +29,8 @@ PAYMENT_TIMEOUT = timedelta(minutes=15)
 
 STATES = Sql("SELECT status, count(*) AS orders FROM orders GROUP BY status")
 # Asked ten times a second: each reads one that waits, not all there are, and none that an earlier run has left behind.
-OPEN = Sql("SELECT EXISTS (SELECT FROM orders WHERE status = 'PAYMENT_PENDING' AND deadline >= $1)")
+# The newest first: beside a transaction that stays open the index keeps every order that ever was in it.
+OPEN = Sql("SELECT id FROM orders WHERE status = 'PAYMENT_PENDING' AND deadline >= $1 ORDER BY deadline DESC LIMIT 1")
 UNSETTLED = Sql("SELECT EXISTS (SELECT FROM intent WHERE status = 'PENDING' AND due_at >= $1)")
 
 

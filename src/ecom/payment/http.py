@@ -184,7 +184,7 @@ async def _requeue(database: Database, dead_letter_id: str) -> Payment | None:
     if row is None:
         return None
     async with database.transaction() as tx:
-        asked = Intent(row["kind"], row["key"], row["order_id"], b"", 0, tx.now, "")
+        asked = Intent(row["kind"], row["key"], row["order_id"], b"", 0, tx.now, "", tx.now)
         tx.postpone(asked, until=tx.now)
     database.wakeups.ring(row["kind"])
     return await store.read(database, row["requeued_payment_id"])

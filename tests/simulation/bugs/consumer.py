@@ -55,12 +55,14 @@ def _shared(sql: Sql) -> Sql:
 
 
 def _end_first(_batch: Any) -> Any:
-    async def batch(self: ConsumerLoop, kafka: KafkaConsumer, messages: Sequence[Any]) -> None:
+    async def batch(self: ConsumerLoop, kafka: KafkaConsumer, received: Sequence[Any]) -> list[Any]:
         """Offsets go first, the work afterwards."""
+        messages = [one.message for one in received]
         fresh = kafka.begin(messages)
         kafka.end(consumer._offsets(messages))
         await _batch_polls(kafka)
-        await self._handle(messages, fresh)
+        await self._handle(received, fresh)
+        return []
 
     return batch
 

@@ -52,6 +52,7 @@ class ConsumerLoop:
         self._behind = False  # the last poll brought more than a batch
         self._full = False  # and as much as it might
         self._stopping = asyncio.Event()
+        self.poll_max = BATCH_MAX  # however little a message costs
 
     def stop(self) -> None:
         """Finish the batch in hand, commit its offsets, leave the group."""
@@ -134,7 +135,7 @@ class ConsumerLoop:
                 return False
 
     def _poll_max(self) -> int:
-        return min(BATCH_MAX, BATCHES_A_POLL * self._slowest(behind=self._behind))
+        return min(self.poll_max, BATCHES_A_POLL * self._slowest(behind=self._behind))
 
     def _slowest(self, *, behind: bool) -> int:
         """The smallest batch of any topic."""

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 RECORD_AGAIN = timedelta(milliseconds=200)
-# A lease looks no further back than that behind the last one that left nothing, and at all there is every so many
-# seconds: beside a transaction that stays open the index keeps every intent that was ever due, 36 ms for each look.
-OVERLAP, LOOK_BACK_SECONDS = timedelta(seconds=5), 5.0
+# Beside a transaction that stays open the index keeps every intent that was ever due: after eight minutes of orders a
+# look at all of it took 600 ms. So a lease looks no further back than that behind what the last one found, and at all
+# of it every so many seconds, or so many times as long as that takes.
+OVERLAP = timedelta(seconds=5)
+LOOK_BACK_SECONDS, LOOK_BACK_TIMES, LOOK_BACK_SECONDS_MAX = 5.0, 20, 60.0
 DAWN = datetime(2000, 1, 1, tzinfo=UTC)
 
 # SKIP LOCKED keeps replicas apart. `attempts` is the lease's token: a worker that lost its lease fails
@@ -44,7 +46,7 @@ LEASE = Sql("""
              LIMIT $4
                FOR UPDATE SKIP LOCKED) AS due
      WHERE i.kind = due.kind AND i.key = due.key
-    RETURNING i.kind, i.key, i.subject, i.body, i.attempts, i.created_at, i.trace_id
+    RETURNING i.kind, i.key, i.subject, i.body, i.attempts, i.created_at, i.trace_id, i.due_at
 """)
 LOCK_LEASED = Sql("""
     SELECT i.key
@@ -87,10 +89,6 @@ POSTPONE_INTENTS = Sql("""
       FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[]) AS later(kind, key, attempts, due_at)
      WHERE i.kind = later.kind AND i.key = later.key AND later.attempts IN (0, i.attempts) AND i.done_at IS NULL
 """)
-NEXT_DUE = Sql("""
-    SELECT min(greatest(due_at, coalesce(leased_until, due_at))) FROM intent WHERE kind = $1 AND status = 'PENDING'
-""")
-
 
 class LeaseLost(DovecoteError):
     """An intent that has been answered was leased by another process meanwhile, or is done."""
@@ -108,6 +106,7 @@ class Intent(msgspec.Struct, frozen=True):
     attempts: int
     created_at: datetime
     trace_id: str
+    due_at: datetime
 
 
 @dataclass(frozen=True)
@@ -191,13 +190,16 @@ class WorkerLoop(Generic[A]):
             self._left = True
             return []
         now, moment = self._database.now, self._database.clock.monotonic()
-        if moment >= self._look_back_at:
-            self._since, self._look_back_at = DAWN, moment + LOOK_BACK_SECONDS
-        until = now + self._worker.lease
-        rows = await self._database.fetch(LEASE, self._worker.kind, now, until, room, self._since, lane="work")
+        looks_back = moment >= self._look_back_at
+        since, until = DAWN if looks_back else self._since, now + self._worker.lease
+        rows = await self._database.fetch(LEASE, self._worker.kind, now, until, room, since, lane="work")
         self._left = len(rows) == room
-        if not self._left:
-            self._since = now - OVERLAP
+        # The longest due come first: nothing before them is left.
+        self._since = (min(row["due_at"] for row in rows) if self._left else now) - OVERLAP
+        if looks_back:
+            took = self._database.clock.monotonic() - moment
+            wait = min(max(LOOK_BACK_SECONDS, LOOK_BACK_TIMES * took), LOOK_BACK_SECONDS_MAX)
+            self._look_back_at = moment + took + wait
         intents = [Intent(**row) for row in rows]
         # A call of ours that outlived its lease is still under way: making it twice at once helps nobody. It has
         # a new lease now, under which its answer counts.

@@ -188,11 +188,11 @@ class Transaction:
             columns[constant] = one_or_all(columns[constant])
         inserted = await self._connection.fetch(intents.INSERT_INTENTS.text, *columns, self.now)
         fresh = {(row["kind"], row["key"]) for row in inserted}
-        for kind, key, subject, body, trace_id, _, lease in rows:
+        for kind, key, subject, body, trace_id, due, lease in rows:
             if lease is None:
                 self._rings.add(kind)
             elif (kind, key) in fresh:
-                born = Intent(kind, key, subject, body, 1, self.now, trace_id)
+                born = Intent(kind, key, subject, body, 1, self.now, trace_id, due)
                 self._born.setdefault(kind, []).append(born)
         self._intents = {}
 

@@ -33,7 +33,8 @@ class KafkaConsumer:
     """A member of a consumer group. Offsets are committed asynchronously, one request at a time.
 
     Each assignment of a partition has a number. What was polled under another number than the current one is
-    never committed: the partition has been someone else's in between, and the offset would go back.
+    never committed: the partition has been someone else's in between, and the offset would go back. Where a batch is
+    polled while another is in hand, a partition may be lost before it begins, too.
 
     ``gather_ms`` is how long messages may wait at the broker for others to come with them.
     """
@@ -61,6 +62,7 @@ class KafkaConsumer:
         self._in_hand: dict[Assignment, int | None] = {}
         self._fresh: set[Assignment] = set()
         self._late: list[Message] = []
+        self._gone: set[Assignment] = set()  # taken away since the last poll brought something
         # Next offsets: to be committed, under way to the broker, and refused by it.
         self._pending: dict[Assignment, int] = {}
         self._sent: dict[Assignment, int] = {}
@@ -90,8 +92,9 @@ class KafkaConsumer:
         """A batch is in hand: a revocation waits for its end. Returns its partitions that are newly assigned."""
         self._idle.clear()
         with self._lock:
-            self._in_hand = {place: self._assigned.get(place) for place in {message.place for message in messages}}
-            fresh = self._fresh.intersection(self._in_hand)
+            places = {message.place for message in messages}
+            self._in_hand = {place: None if place in self._gone else self._assigned.get(place) for place in places}
+            fresh = self._fresh & places - self._gone
             self._fresh -= fresh
         return fresh
 
@@ -133,9 +136,11 @@ class KafkaConsumer:
         self._commit_pending()
         if self._late:
             late, self._late = self._late, []
+            self._gone.clear()
             return late
         # consume() would wait for the whole number; poll() returns with the first.
         first = self._consumer.poll(seconds)
+        self._gone.clear()  # what is lost by now has no message in what follows
         self._offer_again()
         self._repeat()
         if first is None:
@@ -254,6 +259,7 @@ class KafkaConsumer:
                 for known in (self._assigned, self._pending, self._sent, self._refused, self._reached):
                     known.pop(partition, None)
             self._fresh -= gone
+            self._gone |= gone
         self._late = [message for message in self._late if message.place not in gone]
 
     def _close(self) -> None:
