@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,6 +16,19 @@ from ecom.shop import Shop
 from tests.audit.books import DOCUMENTS, EVENTS, INVENTORY, NOTIFICATION, ORDER, PAYMENT, PRICES, PRODUCT, Books
 
 
+class _Lent:
+    """The connection for one use: the next one may be another service's, and must set its own schema."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def is_closed(self) -> bool:
+        return True
+
+
 class OneConnection:
     """A pool of one connection that all services share: what one test has changed, all of them see, and nobody else."""
 
@@ -24,12 +36,14 @@ class OneConnection:
         self._connection = connection
         self._schema = schema
 
-    @contextlib.asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:
+    async def acquire(self, *, timeout: float | None = None) -> _Lent:
         """The connection, in the schema of a service; ``timeout`` is what a pool of many would wait for one."""
         del timeout
         await self._connection.execute(f"SET search_path TO {self._schema}")
-        yield self._connection
+        return _Lent(self._connection)
+
+    async def release(self, _lent: _Lent) -> None:
+        """It stays what it is."""
 
 
 @pytest.fixture(scope="module")

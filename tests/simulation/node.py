@@ -27,8 +27,6 @@ JOB_EVERY = timedelta(seconds=20)
 # What is old goes, what is there is counted: the most frequent jobs of all, and few runs need them.
 TIDYING = ("-cleanup", "-forget", "-metrics")
 CLOCK_EVERY_SECONDS = 20.0
-# So few messages fill a poll, so that the next one is often read beside a batch.
-POLL_MAX = 4
 
 
 def slow_down() -> None:
@@ -76,8 +74,6 @@ class SimulatedService(Service):
         await self.connect()
         self.database.lag = self.lag
         self._begin("classic")
-        if self._consumer is not None:
-            self._consumer.poll_max = POLL_MAX
 
     async def lag(self, event_types: Sequence[str] = ()) -> int:
         topics = list(map(self.voice.topic, event_types)) or self.heard

@@ -52,7 +52,6 @@ class ConsumerLoop:
         self._behind = False  # the last poll brought more than a batch
         self._full = False  # and as much as it might
         self._stopping = asyncio.Event()
-        self.poll_max = BATCH_MAX  # however little a message costs
 
     def stop(self) -> None:
         """Finish the batch in hand, commit its offsets, leave the group."""
@@ -76,8 +75,9 @@ class ConsumerLoop:
         self._full = len(messages) >= most
         received: list[Received] = []
         for part in shares(messages, READ_TOGETHER):
+            if received:
+                await asyncio.sleep(0)
             received += map(self._reader.read, part)
-            await asyncio.sleep(0)
         return received
 
     async def _batch(self, kafka: KafkaConsumer, batch: Sequence[Received]) -> list[Received]:
@@ -135,7 +135,7 @@ class ConsumerLoop:
                 return False
 
     def _poll_max(self) -> int:
-        return min(self.poll_max, BATCHES_A_POLL * self._slowest(behind=self._behind))
+        return min(BATCH_MAX, BATCHES_A_POLL * self._slowest(behind=self._behind))
 
     def _slowest(self, *, behind: bool) -> int:
         """The smallest batch of any topic."""
