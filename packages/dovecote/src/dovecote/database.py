@@ -145,12 +145,12 @@ class Database:
             raise UnavailableError(f"All database connections for {lane} are busy; try again.") from error
         try:
             connection = await self._borrowed()
+            went_well = False
             try:
                 yield connection
-            except BaseException:
-                await self._pool.release(connection)
-                raise
-            await self._give_back(connection)
+                went_well = True
+            finally:
+                await self._give_back(connection, went_well=went_well)
         except DRIVER as error:
             if not is_environment(error):
                 raise
@@ -167,8 +167,9 @@ class Database:
             await self._pool.release(connection)
         return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
 
-    async def _give_back(self, connection: Any) -> None:
-        if _is_fit(connection) and not self._is_closing:
+    async def _give_back(self, connection: Any, *, went_well: bool) -> None:
+        """Keep it for the next use; after an error, which the pool knows how to mend, it is the pool's again."""
+        if went_well and _is_fit(connection) and not self._is_closing:
             self._idle.append(connection)
         else:
             await self._pool.release(connection)
