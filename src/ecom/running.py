@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 
+from dovecote.errors import SettingsError
 from dovecote.service import Service
 from ecom.local import Servers
 from ecom.local.child import Child, start_child, stop_all
 from ecom.local.errors import LocalError
 from ecom.local.home import Record
-from ecom.local.process import is_alive
+from ecom.local.process import is_alive, to_their_end
 from ecom.serving import base_url, bind, serving
 from ecom.shop import SERVICES, Shop
 from ecom.web.admission import Admission, admission
@@ -27,6 +30,11 @@ log = structlog.get_logger("ecom.running")
 PROVIDER = "provider"
 PROVIDER_URL = "APP_PAYMENT_PROVIDER_URL"
 CATALOGUE_URL = "APP_SEARCH_PRODUCTSERVICEBASEURL"
+PROCESSES = "ECOM_PROCESSES"
+BESIDE = "beside"
+# Half of the work on an order. On two cores a second loop brings an eighth more orders to their end, and HTTP takes a
+# quarter more meanwhile (`ecom bench saga` and `http`); at 50 orders a second each takes a fifth longer.
+SECOND_HALF = ("payment", "notification")
 _WATCH_S = 0.5
 _RESTART_S = 1.0
 _ANSWER_S = 0.5
@@ -34,10 +42,16 @@ _ANSWER_S = 0.5
 
 @dataclass(frozen=True)
 class Running:
-    """Where a running shop is reached; `services` are those of this process."""
+    """Where a running shop is reached; `services` are those of this process, `beside` who works for it in another."""
 
     urls: Mapping[str, str]
     services: Mapping[str, Service] = field(default_factory=dict)
+    beside: Mapping[str, Child] = field(default_factory=dict)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that do this one's work, itself the first."""
+        return [os.getpid(), *(child.record.pid for child in self.beside.values())]
 
     @property
     def url(self) -> str:
@@ -46,22 +60,53 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def run_here(shop: Shop, servers: Servers, *, address: str, port: int) -> AsyncIterator[Running]:
-    """Migrate, create topics, start the services on this loop, and answer HTTP on one port (0 picks a free one)."""
+async def run_here(
+    shop: Shop, servers: Servers, *, address: str, port: int, beside: Sequence[str] = ()
+) -> AsyncIterator[Running]:
+    """Migrate, create topics, start the services on this loop, and answer HTTP on one port (0 picks a free one).
+
+    Those named in ``beside`` work in a process of their own; here they only answer.
+    """
     guard = guard_of(shop, address)
     with contextlib.closing(bind(address, port)) as taken:
         await shop.migrate(servers.database_url)
         await shop.create_topics(servers.bootstrap)
         services = await asyncio.to_thread(shop.services, servers.database_url, servers.bootstrap)
         name = next(iter(shop.built)) + "-service" if len(shop.built) == 1 else "ecom"
+        starting = _start(services, beside)
         try:
-            for service in services.values():
-                await service.start()
-            parts = [(shop.built[short], service.database) for short, service in services.items()]
-            async with serving(application(parts, name=name, admission=guard), taken):
-                yield Running(dict.fromkeys(services, base_url(taken)), services)
+            async with _working_beside(
+                shop, servers, beside, port=taken.getsockname()[1], meanwhile=starting
+            ) as children:
+                parts = [(shop.built[short], service.database) for short, service in services.items()]
+                async with serving(application(parts, name=name, admission=guard), taken):
+                    yield Running(dict.fromkeys(services, base_url(taken)), services, children)
         finally:
             await asyncio.gather(*(service.stop() for service in services.values()))
+
+
+async def _start(services: Mapping[str, Service], beside: Sequence[str]) -> None:
+    for name, service in services.items():
+        await (service.connect() if name in beside else service.start())
+
+
+@contextlib.asynccontextmanager
+async def _working_beside(
+    shop: Shop, servers: Servers, names: Sequence[str], *, port: int, meanwhile: Coroutine[Any, Any, None]
+) -> AsyncIterator[Mapping[str, Child]]:
+    """Have a process of its own work for some services, and start it again when it dies.
+
+    It is named after our port: two shops of one home have each their own. It starts while we do.
+    """
+    children: dict[str, Child] = {}
+
+    async def start(name: str) -> None:
+        argv = ["serve", *names, "--address", "127.0.0.1", "--port", "{port}", "--prefix", shop.prefix]
+        environ = {**shop.environ, **servers.environ}
+        children[name] = await start_child(servers.home, name, argv, environ=environ, ready=is_open)
+
+    async with _kept(children, start, [f"{BESIDE}-{port}"] if names else [], meanwhile):
+        yield children
 
 
 @contextlib.asynccontextmanager
@@ -80,11 +125,23 @@ async def run_apart(
         argv = ["serve", name, "--port", "{port}", "--prefix", shop.prefix]
         children[name] = await start_child(servers.home, name, argv, environ=given, port=ports.get(name), ready=is_open)
 
+    async with _kept(children, start, list(shop.built)):
+        yield Running({name: f"http://127.0.0.1:{child.port}" for name, child in children.items()})
+
+
+@contextlib.asynccontextmanager
+async def _kept(
+    children: Mapping[str, Child],
+    start: Callable[[str], Coroutine[Any, Any, None]],
+    names: Sequence[str],
+    *meanwhile: Coroutine[Any, Any, None],
+) -> AsyncIterator[None]:
+    """Start children, keep them, and stop them at the end."""
     watch: asyncio.Task[None] | None = None
     try:
-        await asyncio.gather(*(start(name) for name in shop.built))
+        await to_their_end(*meanwhile, *map(start, names))
         watch = asyncio.create_task(_keep(children, start))
-        yield Running({name: f"http://127.0.0.1:{child.port}" for name, child in children.items()})
+        yield
     finally:
         if watch is not None:
             watch.cancel()
@@ -135,6 +192,17 @@ def is_open(record: Record) -> bool:
         return False
     finally:
         call.close()
+
+
+def second_half(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The services that work in a second process: none where ``ECOM_PROCESSES``, or the machine's cores, allow one.
+
+    Raises SettingsError for any other number of processes.
+    """
+    wanted = environ.get(PROCESSES, "").strip() or str(min(len(os.sched_getaffinity(0)), 2))
+    if wanted not in {"1", "2"}:
+        raise SettingsError(f"{PROCESSES} must be 1 or 2, not {wanted!r}.")
+    return SECOND_HALF if wanted == "2" else ()
 
 
 def guard_of(shop: Shop, address: str) -> Admission | None:

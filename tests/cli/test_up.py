@@ -120,3 +120,63 @@ async def test_each_service_in_a_process_of_its_own_and_back_after_a_kill(ecom: 
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 15) == 0
     assert not any(is_alive(record) for record in ecom.home.records().values())
+
+
+async def test_two_processes_share_the_work_behind_one_port(ecom: Command, port: int) -> None:
+    """The second works for payment and notification, is started again when it is killed, and ends with the first.
+
+    All is answered at the one port, what the second works for too.
+    """
+    process = await ecom.start("up", "--port", str(port), "--prefix", ecom.prefix, "--processes", "2", **PATIENT)
+    await line_with(process, "the work of payment and notification")
+    url = f"http://127.0.0.1:{port}"
+    assert await final_state(url, await place_order(url, url, url)) == "CONFIRMED"
+
+    killed = ecom.home.record(f"beside-{port}")
+    assert killed is not None
+    os.kill(killed.pid, signal.SIGKILL)
+    order = await place_order(url, url, url)
+    assert await final_state(url, order) == "CONFIRMED"
+    assert (await call(f"{url}/api/payments/provider/outage-mode"))[0] == 200
+    reborn = ecom.home.record(f"beside-{port}")
+    assert reborn is not None
+    assert reborn.pid != killed.pid
+
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 15) == 0
+    assert not any(is_alive(record) for record in ecom.home.records().values())
+
+
+async def test_one_process_does_all_where_that_is_wanted(ecom: Command, port: int) -> None:
+    """`ECOM_PROCESSES=1`: no second process is started."""
+    process = await ecom.start("up", "--port", str(port), "--prefix", ecom.prefix, ECOM_PROCESSES="1", **PATIENT)
+    await line_with(process, "The shop is open")
+    url = f"http://127.0.0.1:{port}"
+    assert await final_state(url, await place_order(url, url, url)) == "CONFIRMED"
+    assert ecom.home.record(f"beside-{port}") is None
+
+
+async def test_another_number_of_processes_is_refused_in_one_line(ecom: Command) -> None:
+    """Three are not a choice, and nothing is started."""
+    code, out, err = await ecom.run("up", "--processes", "3")
+    assert (code, out, err) == (1, "", "ecom: ECOM_PROCESSES must be 1 or 2, not '3'.\n")
+
+
+async def test_several_services_are_served_in_one_process(ecom: Command, port: int) -> None:
+    """`serve` takes more than one name, and answers for all of them at one port."""
+    process = await ecom.start("serve", "inventory", "product", "--port", str(port), "--prefix", ecom.prefix)
+    url = f"http://127.0.0.1:{port}"
+    assert await line_with(process, url) == f"{url}  inventory, product\n"
+    assert (await call(f"{url}/api/inventory/stock", {"sku": "SKU-1", "availableQuantity": 9}))[0] == 201
+    assert (await call(f"{url}/api/products/none"))[0] == 404
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+async def test_what_keeps_two_processes_from_starting_is_told_in_one_line(ecom: Command, port: int) -> None:
+    """The reason is the shop's own, not that its second process ended; nothing is left running."""
+    unsafe = {"APP_CLEANUP_DEDUPRETENTION": "PT1H", "ECOM_PROCESSES": "2"}
+    code, _, err = await ecom.run("up", "--port", str(port), "--prefix", ecom.prefix, **unsafe)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("ecom: app.cleanup.dedup-retention")
+    assert not any(is_alive(record) for record in ecom.home.records().values())

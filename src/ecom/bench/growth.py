@@ -95,8 +95,8 @@ async def measure(place: Place, load: Load, warm: Load, *, rows: int, hold_s: fl
         await _fill(shop, place, rows // ROWS_OF_AN_ORDER)
 
     async with place.shop(furnish=furnish) as running:
-        await run(running.services, warm)
-        grown = await run(running.services, load)
+        await run(running, warm)
+        grown = await run(running, load)
         held_per_s, held_s = await _held(running, load, hold_s)
     after = await _fresh(place, load, warm)
     return Growth((before, after), grown.settled_per_s, held_per_s, rows, held_s)
@@ -104,8 +104,8 @@ async def measure(place: Place, load: Load, warm: Load, *, rows: int, hold_s: fl
 
 async def _fresh(place: Place, load: Load, warm: Load) -> float:
     async with place.shop() as running:
-        await run(running.services, warm)
-        return (await run(running.services, load)).settled_per_s
+        await run(running, warm)
+        return (await run(running, load)).settled_per_s
 
 
 async def _held(running: Running, load: Load, hold_s: float) -> tuple[float, float]:
@@ -113,7 +113,7 @@ async def _held(running: Running, load: Load, hold_s: float) -> tuple[float, flo
     async with _open_transaction(running.services["order"].database):
         began = time.perf_counter()
         while True:
-            result = await run(running.services, load)
+            result = await run(running, load)
             if (held_s := time.perf_counter() - began) >= hold_s:
                 return result.settled_per_s, held_s
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dovecote.sql import Sql
-from ecom.bench import shelves
+from ecom.bench import proc, shelves
 from ecom.bench.floors import Latency, durable_insert
 from ecom.bench.load import Ask, Seen
 from ecom.bench.place import Place
@@ -56,14 +54,14 @@ async def run(here: Place, *, orders: int, lines: int, clients: int, seconds: fl
         if not alone:
             await shelves.until_final(database)
         nothing = await shelves.ask(url, [Ask("nothing", "/healthz")], clients=clients, seconds=FLOOR_S)
-        before, cpu = await database.fetchval(FINAL), time.process_time()
+        before, cpu = await database.fetchval(FINAL), proc.cpu_s(*running.pids)
         asks = shelves.placings(orders, lines=lines, seed=seed)
         placed = await shelves.ask(url, asks, clients=clients, seconds=seconds, once=True)
-        cpu_s, final = time.process_time() - cpu, await database.fetchval(FINAL) - before
+        cpu_s, final = proc.cpu_s(*running.pids) - cpu, await database.fetchval(FINAL) - before
         drain_s = 0.0 if alone else await shelves.until_final(database)
         reads = [Ask("read", f"/api/orders/{row['id']}") for row in await database.fetch(IDS, READ_MAX)]
         read = await shelves.ask(url, reads, clients=clients, seconds=min(seconds, FLOOR_S * 2))
-        rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        rss_mb = proc.peak_mb(*running.pids)
         about = await surroundings(database)
         states = await shelves.states(database)
     return Result(floor, nothing, placed, final, drain_s, cpu_s, read, states, rss_mb, about)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ecom.local import Home, Servers, home_path, servers
-from ecom.running import PROVIDER_URL, Running, provider, run_here
+from ecom.provider.ledger import FILE as LEDGER
+from ecom.running import PROVIDER, PROVIDER_URL, Running, provider, run_here, second_half
 from ecom.shop import SERVICES, Shop
 
 
@@ -48,7 +49,9 @@ class Place:
             if furnish is not None:
                 await shop.migrate(self.servers.database_url)
                 await furnish(shop)
-            async with run_here(shop, self.servers, address="127.0.0.1", port=0) as here:
+            # As `ecom up` runs them.
+            beside = [name for name in second_half(environ) if name in shop.built]
+            async with run_here(shop, self.servers, address="127.0.0.1", port=0, beside=beside) as here:
                 yield here
         finally:
             await shop.drop(self.servers.database_url, self.servers.bootstrap)
@@ -63,4 +66,7 @@ async def place() -> AsyncIterator[Place]:
     """
     environ = dict(os.environ)
     async with servers(Home(home_path(environ) / "bench"), environ) as running:
+        if not running.is_guest:
+            # Nobody asks for the orders of benches past, and a provider reads its whole ledger when it starts.
+            (running.home.path / PROVIDER / LEDGER).unlink(missing_ok=True)
         yield Place(running, environ, f"bench_{os.urandom(3).hex()}_")

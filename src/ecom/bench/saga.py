@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,14 @@ from dovecote.events import Cause
 from dovecote.ids import new_trace_id
 from dovecote.service import Service
 from dovecote.sql import Sql
+from ecom.bench import proc
 from ecom.bench.baskets import Load
 from ecom.bench.floors import bulk_insert, producer_alone
 from ecom.bench.place import Place
 from ecom.bench.stand import Address, topics
 from ecom.inventory.store import put_stock
 from ecom.order.saga import place
+from ecom.running import Running
 
 STOCK_EACH = 1_000_000
 STOCKED_TOGETHER = 5_000
@@ -64,21 +65,22 @@ class Result:
         return self.orders / self.settled_s
 
 
-async def run(services: Mapping[str, Service], load: Load) -> Result:
+async def run(running: Running, load: Load) -> Result:
     """Stock the shelves, place the orders in bulk, wait until all are final and then settled.
 
     Raises TimeoutError where they are not within five minutes.
     """
+    services = running.services
     await _stock(services["inventory"].database, load.skus)
     database, orders = services["order"].database, load.orders
-    since, started, cpu = database.now, time.perf_counter(), time.process_time()
+    since, started, cpu = database.now, time.perf_counter(), proc.cpu_s(*running.pids)
     for first in range(0, len(orders), PLACED_TOGETHER):
         batch = orders[first : first + PLACED_TOGETHER]
         async with database.transaction() as tx:
             await place(tx, batch, payment_timeout=PAYMENT_TIMEOUT)
     placed_s = time.perf_counter() - started
     await _until_final(database, since, started)
-    final_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
+    final_s, cpu_s = time.perf_counter() - started, proc.cpu_s(*running.pids) - cpu
     await _until_settled(services, since, started)
     states = {row["status"]: row["orders"] for row in await database.fetch(STATES)}
     return Result(
@@ -88,7 +90,7 @@ async def run(services: Mapping[str, Service], load: Load) -> Result:
         final_s,
         time.perf_counter() - started,
         cpu_s,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        proc.peak_mb(*running.pids),
         states,
     )
 

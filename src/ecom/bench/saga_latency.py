@@ -14,15 +14,13 @@ with strangers these are two figures.
 from __future__ import annotations
 
 import asyncio
-import resource
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from dovecote.kafka import Admin
 from dovecote.sql import Sql
-from ecom.bench import arrivals, shelves
+from ecom.bench import arrivals, proc, shelves
 from ecom.bench.floors import Latency, durable_insert
 from ecom.bench.hop import hop
 from ecom.bench.load import Ask
@@ -119,12 +117,12 @@ async def run(here: Place, *, rates: Sequence[float], seconds: float, lines: int
                 seed,
                 asks,
             )
-            cpu = time.process_time()
+            cpu = proc.cpu_s(*running.pids)
             seen = await asyncio.to_thread(arrivals.in_a_process, plan)
-            cpu = time.process_time() - cpu
+            cpu = proc.cpu_s(*running.pids) - cpu
             await shelves.until_final(order.database)
             at = {row["order_id"]: row["at"].timestamp() for row in await order.database.fetch(CONFIRMED)}
-            stages.append(_stage(rate, seen, at, cpu))
+            stages.append(_stage(rate, seen, at, cpu, proc.peak_mb(*running.pids)))
         about = await surroundings(order.database)
     return Result(Floor(commit, message, call.all.p50_ms, paced_commit, paced_message), stages, about)
 
@@ -139,7 +137,7 @@ async def _hop(here: Place, count: int, *, pause_s: float = 0.0) -> Latency:
         await admin.delete_topics([topic])
 
 
-def _stage(rate: float, seen: arrivals.Seen, at: Mapping[str, float], cpu_s: float) -> Stage:
+def _stage(rate: float, seen: arrivals.Seen, at: Mapping[str, float], cpu_s: float, rss_mb: int) -> Stage:
     orders = [order for order in seen.orders if order.status == "CONFIRMED"]
     elapsed = max((order.ended for order in orders), default=0.0) - min((order.due for order in orders), default=0.0)
     states: dict[str, int] = {}
@@ -158,5 +156,5 @@ def _stage(rate: float, seen: arrivals.Seen, at: Mapping[str, float], cpu_s: flo
         seen.first_failure,
         cpu_s,
         seen.cpu_s,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        rss_mb,
     )

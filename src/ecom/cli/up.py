@@ -18,25 +18,28 @@ def up(
     separate: Annotated[
         bool, typer.Option("--separate", help="Each service in a process and on a port of its own.")
     ] = False,
+    processes: Annotated[
+        str, typer.Option(help="1, or 2, which share the work behind the one port.", envvar="ECOM_PROCESSES")
+    ] = "",
     prefix: Annotated[str, typer.Option(help="Goes before every schema, topic and group.")] = "",
 ) -> None:
     """Run the shop until Ctrl-C, which stops everything in order."""
     from ecom.cli import logs, loop
 
     logs.set_up()
-    loop.run(_up(port, address, separate, prefix), stop_is_success=True)
+    loop.run(_up(port, address, separate, processes, prefix), stop_is_success=True)
 
 
-async def _up(port: int, address: str, separate: bool, prefix: str) -> None:
+async def _up(port: int, address: str, separate: bool, processes: str, prefix: str) -> None:
     from ecom.cli import loop
     from ecom.local import Home, home_path, servers
-    from ecom.running import PROVIDER_URL, guard_of, http_ports, provider, run_apart, run_here
+    from ecom.running import PROCESSES, PROVIDER_URL, guard_of, http_ports, provider, run_apart, run_here, second_half
     from ecom.serving import bind
     from ecom.shop import Shop, shown
 
-    environ = dict(os.environ)
+    environ = {**os.environ, PROCESSES: processes}
     # A wrong setting and a taken port are told before anything starts.
-    configured = Shop.all(environ, prefix=prefix)
+    configured, beside = Shop.all(environ, prefix=prefix), second_half(environ)
     if not separate:
         guard_of(configured, address)
         bind(address, port).close()
@@ -50,11 +53,13 @@ async def _up(port: int, address: str, separate: bool, prefix: str) -> None:
         runner = (
             run_apart(shop, running, environ=environ, ports=http_ports(shop))
             if separate
-            else run_here(shop, running, address=address, port=port)
+            else run_here(shop, running, address=address, port=port, beside=beside)
         )
         async with runner as here:
             for url in dict.fromkeys(here.urls.values()):
                 names = ", ".join(name for name, its in here.urls.items() if its == url)
                 typer.echo(f"{url}  {names}")
+            for child in here.beside.values():
+                typer.echo(f"http://127.0.0.1:{child.port}  the work of {' and '.join(beside)}, and its /metrics")
             typer.echo("The shop is open; Ctrl-C closes it.")
             await loop.forever()

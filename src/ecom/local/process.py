@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ecom.local.errors import LocalError
 from ecom.local.home import Home, Record
@@ -125,6 +126,14 @@ async def until(condition: Callable[[], bool], *, limit_s: float) -> bool:
             return False
         await asyncio.sleep(_POLL_S)
     return True
+
+
+async def to_their_end(*starts: Coroutine[Any, Any, None]) -> None:
+    """Run all to their end, so that what one started is known even where another failed; raise the first failure."""
+    done = await asyncio.gather(*starts, return_exceptions=True)
+    for outcome in done:
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 async def stop(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ecom.local import kafka, postgres
 from ecom.local.child import Child, end_leftovers, stop_all
 from ecom.local.errors import HomeInUse, LocalError
 from ecom.local.home import Home
-from ecom.local.process import is_alive
+from ecom.local.process import is_alive, to_their_end
 
 DATABASE_URL = "ECOM_DATABASE_URL"
 BOOTSTRAP = "ECOM_KAFKA_BOOTSTRAP_SERVERS"
@@ -53,7 +51,7 @@ async def servers(home: Home, environ: Mapping[str, str]) -> AsyncIterator[Serve
 
         await end_leftovers(home)
         try:
-            await _both(start_database(), start_broker())
+            await to_their_end(start_database(), start_broker())
             database = running.get(postgres.NAME)
             broker = running.get(kafka.NAME)
             yield Servers(
@@ -88,11 +86,3 @@ def _running(home: Home, environ: Mapping[str, str]) -> Servers:
     if not url or not bootstrap:
         raise LocalError(f"The servers on {home.path} are just starting or stopping: try again in a moment.")
     return Servers(home=home, database_url=url, bootstrap=bootstrap, is_guest=True)
-
-
-async def _both(*starts: Coroutine[Any, Any, None]) -> None:
-    """Run both to their end, so that what one of them started is known even where the other failed."""
-    done = await asyncio.gather(*starts, return_exceptions=True)
-    for outcome in done:
-        if isinstance(outcome, BaseException):
-            raise outcome

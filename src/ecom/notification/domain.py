@@ -141,6 +141,18 @@ class Post(msgspec.Struct, frozen=True):
     mails: tuple[Mail, ...]
 
 
+class Named(msgspec.Struct, frozen=True):
+    """A mail whose text stands in its row only."""
+
+    event_id: UUID
+
+
+class Names(msgspec.Struct, frozen=True):
+    """A post as far as the log must know it: texts written twice were a twentieth of PostgreSQL's work on an order."""
+
+    mails: tuple[Named, ...]
+
+
 class Status(StrEnum):
     """Where a notification stands."""
 

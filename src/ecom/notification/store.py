@@ -16,7 +16,7 @@ import msgspec
 from dovecote.database import Database, Record, Transaction
 from dovecote.errors import DovecoteError
 from dovecote.sql import Sql, one_or_all
-from ecom.notification.domain import Mail, News, Notification, Post, Recipient, Status
+from ecom.notification.domain import Mail, Named, Names, News, Notification, Post, Recipient, Status
 
 MAIL = "mail"
 
@@ -202,10 +202,14 @@ async def post(tx: Transaction, letters: Sequence[Written], *, together: int) ->
 
 
 def intend(tx: Transaction, mails: Sequence[Mail], *, together: int = 1) -> None:
-    """Write down that mails are to be sent, so many with one intent: a try is one intent, and recorded once."""
+    """Write down that mails are to be sent, so many with one intent: a try is one intent, and recorded once.
+
+    One alone is whole; of many together only the names are written, which is all that the log needs.
+    """
     for first in range(0, len(mails), together):
-        body = Post(tuple(mails[first : first + together]))
-        tx.intend(MAIL, key=str(tx.new_id()), subject=str(body.mails[0].event_id), body=body)
+        chosen = mails[first : first + together]
+        body = Post(tuple(chosen)) if together == 1 else Names(tuple(Named(mail.event_id) for mail in chosen))
+        tx.intend(MAIL, key=str(tx.new_id()), subject=str(chosen[0].event_id), body=body)
 
 
 def notification(row: Record) -> Notification:

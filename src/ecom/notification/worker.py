@@ -14,26 +14,16 @@ from dovecote.events import Cause
 from dovecote.intents import Intent, Worker
 from ecom.contracts.notification import NOTIFICATION_DEAD_LETTER, NotificationAlert, NotificationDlq
 from ecom.notification import mail_store, metrics
-from ecom.notification.domain import Notification, Patience, Post, Status, fail
+from ecom.notification.domain import Names, Notification, Patience, Post, Status, fail
 from ecom.notification.smtp import Postman
 from ecom.notification.store import MAIL
 
 # A post that has not begun within this time of its lease is left to the next lease.
 START_SECONDS_MAX = 60.0
+# What the log left when the provider was changed to SMTP. The next try is written from the row.
+TEXT_MISSING = "was meant for the log, without its text"
 _posts = msgspec.json.Decoder(Post)
-
-
-class _Named(msgspec.Struct):
-    event_id: UUID
-
-
-class _Names(msgspec.Struct):
-    """What a log line needs of a post."""
-
-    mails: tuple[_Named, ...]
-
-
-_names = msgspec.json.Decoder(_Names)
+_names = msgspec.json.Decoder(Names)
 
 # How the tries of a post ended, by event: None for a mail that was taken, else why not.
 Outcome = Mapping[UUID, str | None]
@@ -44,7 +34,7 @@ def log_worker(patience: Patience) -> Worker[Outcome]:
 
     async def call(intents: Sequence[Intent]) -> AsyncIterator[tuple[Intent, Outcome]]:
         for intent in intents:
-            event_ids = [mail.event_id for mail in _names.decode(intent.body).mails]
+            event_ids = _event_ids(intent)
             metrics.logged(event_ids)
             yield intent, dict.fromkeys(event_ids)
 
@@ -58,7 +48,10 @@ def smtp_worker(postman: Postman, patience: Patience) -> Worker[Outcome]:
         async with postman.free:
             if asyncio.get_running_loop().time() > until:
                 return None
-            mails = _posts.decode(intent.body).mails
+            try:
+                mails = _posts.decode(intent.body).mails
+            except msgspec.ValidationError:
+                return intent, dict.fromkeys(_event_ids(intent), TEXT_MISSING)
             return intent, {each.event_id: await postman.carry(each, written_at=intent.created_at) for each in mails}
 
     async def call(intents: Sequence[Intent]) -> AsyncIterator[tuple[Intent, Outcome]]:
@@ -74,6 +67,10 @@ def smtp_worker(postman: Postman, patience: Patience) -> Worker[Outcome]:
                     one.cancel()
 
     return Worker(MAIL, call, _record(patience), batch_max=100, in_flight_max=200, lease=timedelta(minutes=3))
+
+
+def _event_ids(intent: Intent) -> list[UUID]:
+    return [mail.event_id for mail in _names.decode(intent.body).mails]
 
 
 Answers = Sequence[tuple[Intent, Outcome]]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,6 @@ class Service:
         self._consumer: ConsumerLoop | None = None
         self._consumer_task: asyncio.Task[None] | None = None
         self._database: Database | None = None
-        self._admin: Admin | None = None
         self._resources = contextlib.AsyncExitStack()
 
     @property
@@ -108,6 +107,10 @@ class Service:
         """The service's database, once it is connected."""
         assert self._database is not None, "the service is not connected"
         return self._database
+
+    @functools.cached_property
+    def _admin(self) -> Admin:
+        return Admin(self._bootstrap)
 
     @property
     def redrive(self) -> Redrive:
@@ -131,7 +134,6 @@ class Service:
         """
         kafka = self.blueprint.app.kafka
         await self.connect()
-        self._admin = Admin(self._bootstrap)
         self.database.lag = self.lag
         topics = [*self.said, *self.heard]
         await self._admin.ensure_topics(topics, partitions=kafka.partitions, replication=kafka.replication_factor)
@@ -165,7 +167,7 @@ class Service:
                 self._reader,
                 courier,
                 group=self.group,
-                join=partial(self._new_member, protocol),
+                join=functools.partial(self._new_member, protocol),
             )
             self._consumer_task = asyncio.create_task(self._forever("consumer", self._consumer.run))
 
@@ -178,7 +180,7 @@ class Service:
             group=self.group,
             topics=self.heard,
             protocol=protocol,
-            on_error=partial(telemetry.offsets_dropped, self.group),
+            on_error=functools.partial(telemetry.offsets_dropped, self.group),
             gather_ms=self.blueprint.app.kafka.gather_millis,
         )
 
@@ -222,7 +224,6 @@ class Service:
 
     async def lag(self, event_types: Sequence[str] = ()) -> int:
         """Messages that the service's group has not handled yet, of some event types or of all it hears."""
-        assert self._admin is not None, "the service is not started"
         topics = list(dict.fromkeys(map(self.voice.topic, event_types))) or self.heard
         return await self._admin.lag(self.group, topics) if topics else 0
 

@@ -72,7 +72,7 @@ async def _saga(load: Load, script: Path | None) -> Report:
             else await writing_alone(here, load)
         )
         async with here.shop() as running:
-            result = await run(running.services, load)
+            result = await run(running, load)
             return {
                 "bench": "saga",
                 "orders": result.orders,
