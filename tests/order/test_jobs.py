@@ -17,6 +17,8 @@ AGE_KEYS = Sql("INSERT INTO idempotency_key VALUES ('old', '', 'ord_1', $1), ('n
 AGE_FACTS = Sql("UPDATE foreign_fact SET recorded_at = recorded_at - interval '40 days' WHERE order_id = 'old'")
 KEYS = Sql("SELECT key FROM idempotency_key")
 FACTS = Sql("SELECT order_id FROM foreign_fact")
+AGE_ORDERS = Sql("UPDATE orders SET created_at = created_at - $2::interval WHERE id = $1")
+END_ORDER = Sql("UPDATE orders SET status = 'FAILED', reason = 'TEST' WHERE id = $1")
 PENDING = Sql("SELECT count(*) FROM orders WHERE status = 'PAYMENT_PENDING'")
 
 
@@ -58,13 +60,29 @@ async def test_what_is_past_its_time_is_forgotten(shop: OrderShop, context: JobC
 
 async def test_gauges_are_measured(shop: OrderShop, context: JobContext) -> None:
     """The age of the oldest order without a verdict is there, and zero where all have one."""
+    gauges = jobs.Gauges()
     (order,) = await shop.place(timeout=timedelta(seconds=-1))
-    await jobs.measure(context)
-    assert jobs.OLDEST_PENDING._value.get() >= 0
+    await shop.database.fetch(AGE_ORDERS, order.id, timedelta(hours=1))
+    await gauges.measure(context)
+    assert 3600 <= jobs.OLDEST_PENDING._value.get() < 3700
     await jobs.time_out(context)
-    await jobs.measure(context)
+    await gauges.measure(context)
     assert (await shop.order(order.id)).status is Status.TIMED_OUT
     assert (jobs.OLDEST_PENDING._value.get(), jobs.OUTBOX_FAILED._value.get()) == (0, 0)
+
+
+async def test_the_oldest_is_looked_for_where_it_was_last_found(shop: OrderShop, context: JobContext) -> None:
+    """Not from the beginning of time; an order that commits a little late is found all the same."""
+    gauges = jobs.Gauges()
+    (first,) = await shop.place(timeout=timedelta(minutes=10))
+    await gauges.measure(context)
+    for deadline, found in ((timedelta(minutes=9), True), (timedelta(minutes=5), False)):
+        (late,) = await shop.place(timeout=deadline)
+        await shop.database.fetch(AGE_ORDERS, late.id, timedelta(hours=1))
+        await gauges.measure(context)
+        assert (jobs.OLDEST_PENDING._value.get() >= 3600) is found
+        await shop.database.fetch(END_ORDER, late.id)
+    assert (await shop.order(first.id)).status is Status.PAYMENT_PENDING
 
 
 @pytest.mark.parametrize(

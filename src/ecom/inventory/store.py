@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from dovecote.database import Database, Transaction
 from dovecote.errors import DovecoteError
 from dovecote.events import Traced
@@ -168,7 +170,7 @@ async def lock_holds(tx: Transaction, orders: Mapping[str, Traced], lapse: timed
 async def lock_known_holds(tx: Transaction, order_ids: Sequence[str]) -> dict[str, Hold]:
     """The holds of these orders that exist, locked."""
     rows = await tx.fetch(LOCK_HOLDS, order_ids)
-    return {row["order_id"]: Hold(**{**row, "state": HoldState(row["state"])}) for row in rows}
+    return {row["order_id"]: msgspec.convert(dict(row), Hold) for row in rows}
 
 
 async def lock_stock(tx: Transaction, skus: Iterable[str]) -> dict[str, Stock]:

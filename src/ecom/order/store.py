@@ -116,7 +116,11 @@ DELETE_OLD_FOREIGN_FACTS = Sql("""
      WHERE event_id IN (SELECT event_id FROM foreign_fact WHERE recorded_at < $1 ORDER BY event_id LIMIT $2 FOR UPDATE)
 """)
 OLDEST_PENDING = Sql("""
-    SELECT min(created_at) FROM orders WHERE status = 'PAYMENT_PENDING'
+    SELECT created_at, deadline
+      FROM orders
+     WHERE status = 'PAYMENT_PENDING' AND deadline >= $1
+     ORDER BY deadline
+     LIMIT 1
 """)
 
 _lines = msgspec.json.Decoder(tuple[OrderLine, ...])
@@ -254,10 +258,10 @@ async def forget(tx: Transaction, *, keys_after: timedelta, facts_after: timedel
     return keys + await tx.execute(DELETE_OLD_FOREIGN_FACTS, tx.now - facts_after, limit)
 
 
-async def oldest_pending(database: Database) -> datetime | None:
-    """When the oldest order without a verdict was placed."""
-    moment: datetime | None = await database.fetchval(OLDEST_PENDING)
-    return moment
+async def oldest_pending(database: Database, since: datetime) -> tuple[datetime, datetime] | None:
+    """When the oldest order without a verdict was placed, and its deadline, of those whose deadline is not before."""
+    row = await database.fetchrow(OLDEST_PENDING, since)
+    return (row["created_at"], row["deadline"]) if row else None
 
 
 def _order(row: Mapping[str, Any]) -> Order:

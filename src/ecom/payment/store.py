@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from dovecote.database import Database, Record, Transaction
 from dovecote.sql import Sql
 from ecom.payment.domain import Payment
-from ecom.payment.stages import Stage, Status
 
 INSERT_PAYMENTS = Sql("""
     INSERT INTO payment (order_id, payment_id, stage, status, settlement, unknown_since, amount_minor, currency,
@@ -253,9 +254,7 @@ async def forget(tx: Transaction, before: datetime, limit: int) -> int:
 
 
 def _payment(row: Record) -> Payment:
-    columns = dict(row)
-    columns["stage"], columns["status"] = Stage(row["stage"]), Status(row["status"])
-    return Payment(**columns)
+    return msgspec.convert(dict(row), Payment)
 
 
 def _terms(payment: Payment) -> tuple[object, ...]:

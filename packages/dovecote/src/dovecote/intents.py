@@ -27,10 +27,10 @@ A = TypeVar("A")
 
 RECORD_AGAIN = timedelta(milliseconds=200)
 # Beside a transaction that stays open the index keeps every intent that was ever due: after eight minutes of orders a
-# look at all of it took 600 ms. So a lease looks no further back than that behind what the last one found, and at all
-# of it every so many seconds, or so many times as long as that takes.
-OVERLAP = timedelta(seconds=5)
-LOOK_BACK_SECONDS, LOOK_BACK_TIMES, LOOK_BACK_SECONDS_MAX = 5.0, 20, 60.0
+# look at all of it took 600 ms. So a lease looks no further back than that behind what the last one found (a second of
+# orders is 5 ms), and at all of it every so many seconds, or so many times as long as that takes.
+OVERLAP = timedelta(seconds=1)
+LOOK_BACK_SECONDS, LOOK_BACK_TIMES, LOOK_BACK_SECONDS_MAX = 5.0, 50, 60.0
 DAWN = datetime(2000, 1, 1, tzinfo=UTC)
 
 # SKIP LOCKED keeps replicas apart. `attempts` is the lease's token: a worker that lost its lease fails
@@ -90,6 +90,7 @@ POSTPONE_INTENTS = Sql("""
      WHERE i.kind = later.kind AND i.key = later.key AND later.attempts IN (0, i.attempts) AND i.done_at IS NULL
 """)
 
+
 class LeaseLost(DovecoteError):
     """An intent that has been answered was leased by another process meanwhile, or is done."""
 
@@ -122,7 +123,7 @@ class Worker(Generic[A]):
     call: Callable[[Sequence[Intent]], AsyncIterator[tuple[Intent, A]]]
     record: Callable[[Transaction, Sequence[tuple[Intent, A]]], Awaitable[None]]
     batch_max: int = 200
-    in_flight_max: int = 1000
+    in_flight_max: int = 2000
     lease: timedelta = timedelta(seconds=30)
 
 
