@@ -16,6 +16,7 @@ from dovecote.kafka import Admin
 from ecom.contracts import CONTRACTS
 from ecom.local import Home
 from ecom.local.place import temporary_home
+from ecom.local.process import stop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,4 +82,6 @@ async def ecom(private_home: Home, empty_database_url: str, bootstrap: str, pref
         if process.returncode is None:
             process.kill()
             await process.wait()
+    for record in private_home.records().values():
+        await stop(record, grace_s=10)  # what a killed command leaves running
     await Admin(bootstrap).delete_topics([prefix + name for name in Contracts.load(CONTRACTS)])

@@ -154,6 +154,8 @@ async def test_one_process_does_all_where_that_is_wanted(ecom: Command, port: in
     url = f"http://127.0.0.1:{port}"
     assert await final_state(url, await place_order(url, url, url)) == "CONFIRMED"
     assert ecom.home.record(f"beside-{port}") is None
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 15) == 0
 
 
 async def test_another_number_of_processes_is_refused_in_one_line(ecom: Command) -> None:
