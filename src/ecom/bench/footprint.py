@@ -55,6 +55,7 @@ class Result:
     floor: Floor
     open_s: float  # from the start of the command until it answered that it is ready
     first_order_s: float  # and until the first order was accepted
+    processes: int
     idle_mb: float
     idle_rss_mb: float
     idle_cpu: float  # as a part of one core
@@ -92,7 +93,18 @@ async def run(*, orders: int, clients: int, seconds: float, seed: int) -> Result
             after_mb, _ = proc.memory_mb(*pids)
     own = not environ.get(DATABASE_URL, "").strip()
     return Result(
-        own, floor, open_s, first_order_s, idle_mb, idle_rss_mb, idle_cpu, provider_mb, load, load_mb, after_mb
+        own,
+        floor,
+        open_s,
+        first_order_s,
+        len(pids),
+        idle_mb,
+        idle_rss_mb,
+        idle_cpu,
+        provider_mb,
+        load,
+        load_mb,
+        after_mb,
     )
 
 

@@ -43,6 +43,7 @@ def _report(result: Result) -> Report:
         "own_servers": result.own_servers,
         "open_s": round(result.open_s, 2),
         "first_order_s": round(result.first_order_s, 2),
+        "processes": result.processes,
         "pss_mb": round(result.idle_mb),
         "rss_mb": round(result.idle_rss_mb),
         "floor_mb": round(result.floor.pss_mb),
