@@ -8,7 +8,7 @@ from tests.cli.conftest import Command
 
 
 async def test_the_whole_shop_costs_a_small_multiple_of_its_libraries(ecom: Command) -> None:
-    """The shop opens, takes an order and works; each process is held against an interpreter that holds the libraries."""
+    """The shop opens, takes an order and works; each process is held against an interpreter with libraries."""
     code, out, err = await ecom.run("bench", "footprint", "--orders", "200", "--seconds", "1", "--json")
     assert code == 0, err
     report = json.loads(out.splitlines()[-1])
