@@ -15,7 +15,7 @@ FORGET_MAX = 1000
 KEYS_KEPT = timedelta(days=7)
 DAWN = datetime(2000, 1, 1, tzinfo=UTC)
 # Longer than a placing can be under way before it is seen.
-COMMITTED_WITHIN = timedelta(minutes=2)
+COMMITTED_WITHIN = timedelta(seconds=15)
 
 OUTBOX_FAILED = Gauge("order_outbox_failed_records", "Outbox records of the order service that are FAILED.")
 OLDEST_PENDING = Gauge("order_oldest_pending_seconds", "Age of the oldest order without a verdict.")
