@@ -204,7 +204,7 @@ async def test_the_log_provider_sends_thousands(database: Database, letters: Let
 
 
 async def test_what_the_log_left_goes_out_over_smtp(database: Database, letters: Letters) -> None:
-    """A post that names its mails only fails once, and is then sent one by one, with the texts of the rows."""
+    """A post that names its mails only is written anew from the rows, which is no try, and sent one by one."""
     refusing = Mailbox(refuses=lambda address: address.startswith("user1@"))
     async with serving(refusing) as mailbox, working(database, post_to(mailbox)):
         await hear(database, letters, *orders(3), together=3)

@@ -16,11 +16,11 @@ from ecom.contracts.notification import NOTIFICATION_DEAD_LETTER, NotificationAl
 from ecom.notification import mail_store, metrics
 from ecom.notification.domain import Names, Notification, Patience, Post, Status, fail
 from ecom.notification.smtp import Postman
-from ecom.notification.store import MAIL
+from ecom.notification.store import MAIL, intend
 
 # A post that has not begun within this time of its lease is left to the next lease.
 START_SECONDS_MAX = 60.0
-# What the log left when the provider was changed to SMTP. The next try is written from the row.
+# What the log left when the provider was changed to SMTP: no try, but a post to be written whole from its rows.
 TEXT_MISSING = "was meant for the log, without its text"
 _posts = msgspec.json.Decoder(Post)
 _names = msgspec.json.Decoder(Names)
@@ -81,9 +81,13 @@ def _record(patience: Patience) -> Callable[[Transaction, Answers], Awaitable[No
         """SENT by one statement; a failed try waits for the next one, or the mail is given up and that is said."""
         ended = [pair for _, outcome in answers for pair in outcome.items()]
         sent = [event_id for event_id, error in ended if error is None]
-        errors = {event_id: error for event_id, error in ended if error is not None}
+        unwritten = [event_id for event_id, error in ended if error == TEXT_MISSING]
+        errors = {event_id: error for event_id, error in ended if error not in (None, TEXT_MISSING)}
         if sent:
             await mail_store.mark_sent(tx, sent)
+        if unwritten:
+            rows = (await mail_store.lock(tx, unwritten)).values()
+            intend(tx, [each.mail for each in rows if each.status is Status.PENDING])
         dead = await _keep_failures(tx, errors, patience) if errors else 0
         for intent, _ in answers:
             tx.settle(intent)
