@@ -75,9 +75,7 @@ async def run_here(
         name = next(iter(shop.built)) + "-service" if len(shop.built) == 1 else "ecom"
         starting = _start(services, beside)
         try:
-            async with _working_beside(
-                shop, servers, beside, port=taken.getsockname()[1], meanwhile=starting
-            ) as children:
+            async with _working_beside(shop, servers, beside, meanwhile=starting) as children:
                 parts = [(shop.built[short], service.database) for short, service in services.items()]
                 async with serving(application(parts, name=name, admission=guard), taken):
                     yield Running(dict.fromkeys(services, base_url(taken)), services, children)
@@ -92,12 +90,9 @@ async def _start(services: Mapping[str, Service], beside: Sequence[str]) -> None
 
 @contextlib.asynccontextmanager
 async def _working_beside(
-    shop: Shop, servers: Servers, names: Sequence[str], *, port: int, meanwhile: Coroutine[Any, Any, None]
+    shop: Shop, servers: Servers, names: Sequence[str], *, meanwhile: Coroutine[Any, Any, None]
 ) -> AsyncIterator[Mapping[str, Child]]:
-    """Have a process of its own work for some services, and start it again when it dies.
-
-    It is named after our port: two shops of one home have each their own. It starts while we do.
-    """
+    """Have a process of its own work for some services, and start it again when it dies. It starts while we do."""
     children: dict[str, Child] = {}
 
     async def start(name: str) -> None:
@@ -105,7 +100,7 @@ async def _working_beside(
         environ = {**shop.environ, **servers.environ}
         children[name] = await start_child(servers.home, name, argv, environ=environ, ready=is_open)
 
-    async with _kept(children, start, [f"{BESIDE}-{port}"] if names else [], meanwhile):
+    async with _kept(children, start, [BESIDE] if names else [], meanwhile):
         yield children
 
 

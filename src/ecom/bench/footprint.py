@@ -80,7 +80,8 @@ async def run(*, orders: int, clients: int, seconds: float, seed: int) -> Result
             await _until(up, client, HTTPStatus.CREATED, "POST", order.path, order.body)
             first_order_s = time.perf_counter() - began
             await asyncio.sleep(SETTLE_S)
-            pids = [up.pid, *(record.pid for name, record in home.records().items() if name.startswith(BESIDE))]
+            beside = home.record(BESIDE)
+            pids = [up.pid, *([beside.pid] if beside is not None else [])]
             cpu_s, rested = proc.cpu_s(*pids), time.perf_counter()
             await asyncio.sleep(seconds)
             idle_cpu = (proc.cpu_s(*pids) - cpu_s) / (time.perf_counter() - rested)
